@@ -1,0 +1,42 @@
+/*
+ * One image, opened: found, its platform chosen, manifest and config read and checked.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "oci/config.h"
+#include "oci/manifest.h"
+#include "oci/ref.h"
+#include "oci/repo.h"
+
+struct image_options {
+	struct repo_options repo;
+	const struct platform *platform; /* borrowed; NULL: the host's, with its variants */
+};
+
+struct image {
+	struct repo *repo; /* owned */
+	struct ref ref;
+	struct document top;	  /* what the reference names: index or manifest */
+	bool is_index;		  /* top is an index */
+	struct document document; /* the platform's manifest (a copy of top when that is one) */
+	struct manifest manifest;
+	struct config config;
+	char *config_bytes; /* owned; exact */
+	size_t config_size;
+};
+
+enum image_open_flags {
+	IMAGE_NO_CONFIG = 1u << 0,   /* stop after the manifest: config is empty (skip_download) */
+	IMAGE_NO_PLATFORM = 1u << 1, /* stop after top (oci-layout of an index) */
+};
+
+/*
+ * Find and read.  -ENOENT no such image, tag or platform; -EBADMSG what does not fit together
+ * (count of layers and diffIDs, sizes, digests, a second root type); the rest as oci/repo.h.
+ */
+MUST_USE int image_open(struct image **out, const struct ref *ref,
+			const struct image_options *options, unsigned flags, struct err *err);
+void image_free(struct image *image);
+DEFINE_AUTO(image)

@@ -1,0 +1,90 @@
+/*
+ * A place that holds images: a registry repository, an OCI layout, an archive.  One small vtable,
+ * so that what stands above does not know which.  The struct is the first member of each
+ * implementation. All calls block and may be made from several threads at once.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/stream.h"
+#include "oci/manifest.h"
+#include "oci/ref.h"
+
+struct repo;
+
+enum repo_blob_flags {
+	REPO_BLOB_FRESH =
+		1u << 0, /* the last bytes were bad: do not reuse a redirect or a connection */
+};
+
+struct repo_ops {
+	int (*resolve)(struct repo *, const struct ref *, struct document *, struct err *);
+	int (*head)(struct repo *, const struct ref *, struct descriptor *, struct err *);
+	int (*manifest)(struct repo *, const struct descriptor *, struct document *, struct err *);
+	int (*blob)(struct repo *, const struct descriptor *, unsigned, struct stream **,
+		    struct err *);
+	void (*free)(struct repo *);
+};
+
+struct repo {
+	const struct repo_ops *ops; /* borrowed, static */
+	char *name;		    /* owned: for messages, "127.0.0.1:5000/app", "oci:/path" */
+};
+
+/*
+ * What REF's tag or digest names, with its bytes: for a registry one GET.  A digest in REF is
+ * verified. -ENOENT unknown; -EACCES refused; -EBADMSG bytes do not match; the rest as net/http.h.
+ */
+MUST_USE int repo_resolve(struct repo *repo, const struct ref *ref, struct document *out,
+			  struct err *err);
+
+/* Only digest (and type) of what REF names: HEAD, or GET where HEAD does not serve. */
+MUST_USE int repo_head(struct repo *repo, const struct ref *ref, struct descriptor *out,
+		       struct err *err);
+
+/* The manifest or index of a descriptor; size and digest are verified. */
+MUST_USE int repo_manifest(struct repo *repo, const struct descriptor *d, struct document *out,
+			   struct err *err);
+
+/*
+ * A blob's bytes from the start: resumed by Range inside when the connection breaks, retried, token
+ * and signed URL renewed.  Never more than descriptor.size + 1 bytes.  The caller verifies the
+ * digest.
+ */
+MUST_USE int repo_blob(struct repo *repo, const struct descriptor *d, unsigned flags,
+		       struct stream **out, struct err *err);
+
+/* A whole small blob, verified (config). */
+MUST_USE int repo_blob_bytes(struct repo *repo, const struct descriptor *d, size_t max_bytes,
+			     char **out, size_t *size, struct err *err);
+
+void repo_free(struct repo *repo);
+DEFINE_AUTO(repo)
+
+struct http;
+struct creds;
+
+struct repo_options {
+	struct http *http;   /* borrowed; needed for registries */
+	struct creds *creds; /* borrowed; who we are for which host; NULL: anonymous */
+	bool insecure; /* plain http may be tried, for any host (registry-image's "insecure") */
+	bool skip_tls_verify; /* --tls-verify=false: certificates unchecked, http allowed */
+	const char *ca_pem;   /* borrowed; more trusted certificates, or NULL */
+	const char
+		*mirror; /* borrowed; mirror host or URL asked first, or NULL (Docker Hub only) */
+	struct creds *mirror_creds; /* borrowed, or NULL: anonymous */
+	/* A word for the user (a mirror failed ...); may be NULL.  TEXT is escaped. */
+	void (*warn)(void *arg, const char *text);
+	void *warn_arg;
+};
+
+/* Opens the kind of repo that REF names. */
+MUST_USE int repo_open(struct repo **out, const struct ref *ref, const struct repo_options *options,
+		       struct err *err);
+
+/* The implementations, for repo_open and tests. */
+MUST_USE int registry_open(struct repo **out, const struct ref *ref,
+			   const struct repo_options *options, struct err *err);
+MUST_USE int layout_open(struct repo **out, const struct ref *ref, struct err *err);
+MUST_USE int oci_archive_open(struct repo **out, const struct ref *ref, struct err *err);
+MUST_USE int docker_archive_open(struct repo **out, const struct ref *ref, struct err *err);
