@@ -12,6 +12,7 @@ static void mark_cut(char *text, int wanted)
 		memcpy(text + ERR_TEXT_MAX_BYTES - 4, "...", 4);
 }
 
+PRINTF_LIKE(4, 0)
 static int throw_text(struct err *err, int code, const char *reason, const char *format,
 		      va_list args)
 {

@@ -6,28 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Decode one UTF-8 character of 1..4 bytes; 0 when the bytes are not a valid one. */
-static size_t decode(const unsigned char *p, size_t left, uint32_t *out)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n = p[0] < 0x80	       ? 1
-		   : (p[0] >> 5) == 6  ? 2
-		   : (p[0] >> 4) == 14 ? 3
-		   : (p[0] >> 3) == 30 ? 4
-				       : 0;
-	if (n == 0 || n > left)
-		return 0;
-	uint32_t c = n == 1 ? p[0] : p[0] & (0x7fu >> n);
-	for (size_t i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (p[i] & 0x3fu);
-	}
-	if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-		return 0;
-	*out = c;
-	return n;
-}
+#include "base/utf8.h"
 
 static bool is_hidden(uint32_t c)
 {
@@ -42,7 +21,7 @@ void esc_add(struct str *out, const void *data, size_t length)
 	const unsigned char *p = data;
 	while (length > 0) {
 		uint32_t c = 0;
-		size_t n = decode(p, length, &c);
+		size_t n = utf8_decode(p, length, &c);
 		if (n == 0 || (n == 1 && is_hidden(c)))
 			str_addf(out, "\\x%02x", p[0]);
 		else if (is_hidden(c))
