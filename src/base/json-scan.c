@@ -92,20 +92,46 @@ static bool scan_digits(struct scan *s)
 	return s->at > from;
 }
 
+/* json-c cuts whole numbers to the nearest it can hold, or refuses them, depending on its version.
+ */
+static bool fits_64_bits(const char *text, size_t length)
+{
+	char copy[24];
+	bool negative = text[0] == '-';
+	if (length >= sizeof(copy))
+		return false;
+	memcpy(copy, text, length);
+	copy[length] = '\0';
+	errno = 0;
+	if (negative)
+		(void)strtoll(copy, NULL, 10);
+	else
+		(void)strtoull(copy, NULL, 10);
+	return errno == 0;
+}
+
+static int scan_exponent(struct scan *s)
+{
+	if (!take(s, 'e') && !take(s, 'E'))
+		return 0;
+	if (!take(s, '+'))
+		(void)take(s, '-');
+	return scan_digits(s) ? 0 : fail(s, "expected a digit");
+}
+
 static int scan_number(struct scan *s)
 {
+	size_t from = s->at;
 	(void)take(s, '-');
 	if (!take(s, '0') && !scan_digits(s))
 		return fail(s, "expected a value");
+	size_t whole = s->at - from;
 	if (take(s, '.') && !scan_digits(s))
 		return fail(s, "expected a digit");
-	if (take(s, 'e') || take(s, 'E')) {
-		if (!take(s, '+'))
-			(void)take(s, '-');
-		if (!scan_digits(s))
-			return fail(s, "expected a digit");
-	}
-	return 0;
+	int r = scan_exponent(s);
+	if (r == 0 && s->at == from + whole && !fits_64_bits(s->data + from, whole))
+		return fail_at(s, from, "a whole number of more than 64 bits");
+	return r;
 }
 
 static bool scan_hex4(struct scan *s, uint32_t *out)
@@ -295,7 +321,7 @@ static int scan_nested(struct scan *s)
 
 static int scan_scalar(struct scan *s)
 {
-	bool has_nul;
+	bool has_nul = false;
 	switch (peek(s)) {
 	case '"':
 		return scan_string(s, NULL, &has_nul);
