@@ -86,3 +86,9 @@ DEFINE_AUTO(http_transfer)
 /* Requests made so far by this http, and bytes of bodies received. */
 uint64_t http_requests(const struct http *http);
 uint64_t http_bytes(const struct http *http);
+
+/* The library in use and its TLS: "libcurl/7.88.1 OpenSSL/3.0.11". */
+struct http_library_text {
+	char text[128];
+};
+struct http_library_text http_library(void);
