@@ -25,7 +25,7 @@ static inline const uint8_t *cursor_take(struct cursor *c, size_t size)
 		return NULL;
 	}
 	const uint8_t *p = c->at;
-	c->at += size;
+	c->at = size ? p + size : p; /* p may be NULL when there is nothing */
 	c->left -= size;
 	return p;
 }

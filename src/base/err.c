@@ -6,10 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 static void mark_cut(char *text, int wanted)
 {
 	if (wanted >= ERR_TEXT_MAX_BYTES)
-		memcpy(text + ERR_TEXT_MAX_BYTES - 4, "...", 4);
+		memcpy(text + utf8_cut(text, ERR_TEXT_MAX_BYTES - 4), "...", 4);
 }
 
 PRINTF_LIKE(4, 0)

@@ -43,7 +43,7 @@ struct esc_text esc_make_n(const void *data, size_t length)
 	esc_add(&s, data, length < ESC_SHOWN_MAX_BYTES ? length : ESC_SHOWN_MAX_BYTES);
 	(void)snprintf(out.text, sizeof(out.text), "%s", str_text(&s));
 	if (s.length >= sizeof(out.text))
-		memcpy(out.text + sizeof(out.text) - 4, "...", 4);
+		memcpy(out.text + utf8_cut(out.text, sizeof(out.text) - 4), "...", 4);
 	return out;
 }
 

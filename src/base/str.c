@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +53,8 @@ void str_addn(struct str *s, const void *data, size_t length)
 {
 	if (!reserve(s, length))
 		return;
-	memcpy(s->data + s->length, data, length);
+	if (length > 0)
+		memcpy(s->data + s->length, data, length);
 	s->length += length;
 	s->data[s->length] = '\0';
 }
@@ -130,12 +132,12 @@ bool str_parse_u64(const char *text, unsigned long long *out)
 	return true;
 }
 
-/* Levenshtein distance, or a large number when either text is long. */
+/* Levenshtein distance, or SIZE_MAX when either text is long. */
 static size_t distance(const char *a, const char *b)
 {
 	size_t n = strlen(a), m = strlen(b);
 	if (n > NEAREST_MAX_BYTES || m > NEAREST_MAX_BYTES)
-		return NEAREST_MAX_BYTES;
+		return SIZE_MAX;
 	size_t row[NEAREST_MAX_BYTES + 1];
 	for (size_t j = 0; j <= m; j++)
 		row[j] = j;

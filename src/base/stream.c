@@ -70,7 +70,8 @@ static int memory_next(struct stream *stream, const void **data, size_t *size, s
 	struct memory_stream *m = (struct memory_stream *)stream;
 	*data = m->at;
 	*size = m->left;
-	m->at += m->left;
+	if (m->left > 0)
+		m->at += m->left;
 	m->left = 0;
 	return 0;
 }
@@ -81,7 +82,8 @@ static int memory_skip(struct stream *stream, uint64_t n, struct err *err)
 	if (n > m->left)
 		return err_set(err, EBADMSG, "data end %llu bytes early",
 			       (unsigned long long)(n - m->left));
-	m->at += n;
+	if (n > 0)
+		m->at += n;
 	m->left -= n;
 	return 0;
 }

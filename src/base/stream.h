@@ -17,7 +17,7 @@ struct stream;
 struct stream_ops {
 	/* See stream_next. */
 	int (*next)(struct stream *stream, const void **data, size_t *size, struct err *err);
-	/* Optional: pass over N bytes cheaply; NULL means reading them. */
+	/* Optional: pass over N bytes without reading them; see stream_skip. */
 	int (*skip)(struct stream *stream, uint64_t n, struct err *err);
 	void (*free)(struct stream *stream);
 };
@@ -32,7 +32,10 @@ struct stream {
  */
 MUST_USE int stream_next(struct stream *stream, const void **data, size_t *size, struct err *err);
 
-/* Pass over exactly N bytes; -EBADMSG when the stream ends before. */
+/*
+ * Pass over exactly N bytes; -EBADMSG when the stream ends before, -EOPNOTSUPP when this kind of
+ * stream has to be read (nothing was passed over then).
+ */
 MUST_USE int stream_skip(struct stream *stream, uint64_t n, struct err *err);
 
 /*
@@ -48,6 +51,5 @@ DEFINE_AUTO(stream)
 /* Bytes in memory; DATA is borrowed and must outlive the stream. */
 struct stream *stream_of_memory(const void *data, size_t size);
 
-/* [offset, offset+size) of a file; takes the descriptor over (also on failure never: it cannot
- * fail). */
+/* [offset, offset+size) of a file; cannot fail, and takes the descriptor over. */
 struct stream *stream_of_fd(int fd, uint64_t offset, uint64_t size);

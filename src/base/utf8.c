@@ -26,6 +26,14 @@ size_t utf8_decode(const void *data, size_t left, uint32_t *out)
 	return n;
 }
 
+size_t utf8_cut(const char *text, size_t at)
+{
+	size_t from = at;
+	while (from > 0 && at - from < 3 && ((unsigned char)text[from] & 0xc0) == 0x80)
+		from--;
+	return ((unsigned char)text[from] & 0xc0) == 0x80 ? at : from;
+}
+
 size_t utf8_encode(char out[4], uint32_t c)
 {
 	static const unsigned char lead[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
