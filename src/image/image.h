@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "image/progress.h"
 #include "oci/config.h"
 #include "oci/manifest.h"
 #include "oci/ref.h"
@@ -29,7 +30,7 @@ struct image {
 
 enum image_open_flags {
 	IMAGE_NO_CONFIG = 1u << 0,   /* stop after the manifest: config is empty (skip_download) */
-	IMAGE_NO_PLATFORM = 1u << 1, /* stop after top (oci-layout of an index) */
+	IMAGE_NO_PLATFORM = 1u << 1, /* stop after top (oci-layout) */
 };
 
 /*
@@ -39,4 +40,7 @@ enum image_open_flags {
 MUST_USE int image_open(struct image **out, const struct ref *ref,
 			const struct image_options *options, unsigned flags, struct err *err);
 void image_free(struct image *image);
+
+/* Counters for the image's layers, all waiting. */
+void image_progress(const struct image *image, struct progress *out);
 DEFINE_AUTO(image)

@@ -1,0 +1,46 @@
+/*
+ * JSON objects of known fields, read into structs by a table.
+ *
+ * Names match in any case, as Go's encoding/json matches them; a field that is not in the table is
+ * refused with a word on what was meant, one of another type with its path.  null leaves a field as
+ * it is.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/json.h"
+
+enum field_type {
+	FIELD_TEXT,   /* char *: a string; "" counts as not given */
+	FIELD_SCALAR, /* char *: a string, or a number or bool as its text */
+	FIELD_BOOL,   /* bool */
+	FIELD_PEM,    /* char *: a list of certificates, joined */
+	FIELD_OBJECT, /* a struct whose first member is "bool present" */
+	FIELD_LATER,  /* known, and refused by name when it is set: -EOPNOTSUPP */
+};
+
+struct field_set;
+struct field {
+	const char *name;
+	enum field_type type;
+	size_t offset;		       /* of the member in the set's struct */
+	const struct field_set *inner; /* FIELD_OBJECT */
+};
+
+struct field_set {
+	const char *path;  /* "source.platform" for messages; "" the whole request */
+	const char *place; /* "source" where a misplaced field belongs; NULL: not offered */
+	const struct field *fields;
+	size_t count; /* at most 64 */
+};
+
+/*
+ * Read VALUE, an object, into OUT, the struct that SET describes.  OTHERS (NULL-terminated) are
+ * searched for a name that SET does not have.  -EINVAL unknown, given twice or of a wrong type;
+ * -EOPNOTSUPP not served yet.  On failure OUT may be partly filled and is released as usual.
+ */
+MUST_USE int field_set_read(const struct field_set *set, const struct field_set *const *others,
+			    const struct json_value *value, void *out, struct err *err);

@@ -1,0 +1,280 @@
+/*
+ * The get step: one version of an image into a directory, as a root filesystem, as the archive
+ * docker loads, or as an OCI layout; and the few files that later steps read.  Names, bytes and
+ * modes are those of the registry-image resource.  Files come last, after the image is whole.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/esc.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "image/export.h"
+#include "image/unpack.h"
+#include "resource/documents.h"
+#include "resource/place.h"
+#include "resource/resource.h"
+#include "resource/session.h"
+#include "term/cancel.h"
+#include "term/report.h"
+
+#define PATH_MAX_BYTES 4096
+#define NAME_MAX_BYTES 1024
+
+struct get {
+	struct session *session; /* owned */
+	struct place *place;	 /* owned */
+	const char *path;	 /* borrowed from argv: the place's */
+	struct ref ref;		 /* the repository at the version's digest */
+	double started;
+};
+
+static void get_release(struct get *get)
+{
+	place_free(get->place);
+	ref_release(&get->ref);
+	session_free(get->session);
+}
+
+static double now(void)
+{
+	struct timespec t;
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static enum report_mode report_mode(const struct get *get)
+{
+	return get->session->request.source.debug ? REPORT_LOG : REPORT_AUTO;
+}
+
+/* --- what is said at the end --- */
+
+static void say_total(const struct get *get, uint64_t bytes, const char *became)
+{
+	double seconds = now() - get->started;
+	double rate = (double)bytes / (seconds > 0.001 ? seconds : 0.001);
+	report_line("%s fetched, %s in %s, %s/s", report_size(bytes).text, became,
+		    report_seconds(seconds).text, report_size((uint64_t)rate).text);
+}
+
+static uint64_t fetched_bytes(const struct progress *progress)
+{
+	uint64_t sum = 0;
+	for (size_t i = 0; i < progress->layer_count; i++)
+		sum += atomic_load(&progress->layers[i].fetched_bytes);
+	return sum;
+}
+
+static void add_count(struct str *out, uint64_t count, const char *what)
+{
+	if (count > 0)
+		str_addf(out, "%s%" PRIu64 " %s", out->length > 0 ? ", " : "", count, what);
+}
+
+static void say_unpacked(const struct get *get, const struct unpack_result *result)
+{
+	auto_str text = STR_MAX(NAME_MAX_BYTES);
+	str_addf(&text, "%s unpacked into %" PRIu64 " files",
+		 report_size(result->unpacked_bytes).text, result->files);
+	say_total(get, result->fetched_bytes, str_text(&text));
+	str_reset(&text);
+	add_count(&text, result->skipped_devices, "device nodes");
+	add_count(&text, result->failed_owners, "owners (this needs root)");
+	add_count(&text, result->dropped_xattrs, "attributes not meant for files of an image");
+	add_count(&text, result->failed_xattrs, "attributes refused by the system");
+	add_count(&text, result->trailing_layers, "layers' bytes behind their archive's end");
+	if (text.length > 0)
+		report_line("not kept: %s", str_text(&text));
+}
+
+/* --- the formats --- */
+
+static int unpack_rootfs(struct get *get, struct image *image, struct err *err)
+{
+	auto_str path = STR_MAX(PATH_MAX_BYTES);
+	str_addf(&path, "%s/rootfs", get->path);
+	if (path.failed)
+		return err_set(err, EINVAL, "the path '%s' is too long", esc(get->path));
+	struct progress progress __attribute__((cleanup(progress_release))) = { 0 };
+	image_progress(image, &progress);
+	struct unpack_options options = { .progress = &progress, .cancel = cancel_flag() };
+	struct unpack_result result;
+	AUTO(report) report = report_new(&progress, report_mode(get));
+	int r = unpack_image(image, str_text(&path), &options, &result, err);
+	report_free(TAKE(report));
+	if (r < 0)
+		return r;
+	place_made(get->place, "rootfs");
+	say_unpacked(get, &result);
+	return 0;
+}
+
+static int write_text(struct get *get, const char *name, const struct str *text, struct err *err)
+{
+	if (text->failed)
+		return err_set(err, E2BIG, "'%s' is too large", name);
+	return place_write(get->place, name, str_text(text), text->length, err);
+}
+
+static int write_labels(struct get *get, const struct config *config, struct err *err)
+{
+	auto_str text = STR_MAX(DOCUMENT_MAX_BYTES);
+	document_labels(&text, config);
+	return write_text(get, "labels.json", &text, err);
+}
+
+static int get_rootfs(struct get *get, struct err *err)
+{
+	AUTO(image) image = NULL;
+	int r = image_open(&image, &get->ref, &get->session->images, 0, err);
+	if (r < 0)
+		return r;
+	/* An image without layers gets no rootfs/, as with registry-image. */
+	if (image->manifest.layer_count > 0)
+		r = unpack_rootfs(get, image, err);
+	if (r < 0)
+		return r;
+	auto_str text = STR_MAX(DOCUMENT_MAX_BYTES);
+	document_metadata(&text, &image->config);
+	r = write_text(get, "metadata.json", &text, err);
+	return r < 0 ? r : write_labels(get, &image->config, err);
+}
+
+static int get_archive(struct get *get, struct err *err)
+{
+	AUTO(image) image = NULL;
+	int r = image_open(&image, &get->ref, &get->session->images, 0, err);
+	if (r < 0)
+		return r;
+	auto_free char *name = document_repo_tag(&get->ref, get->session->request.version.tag);
+	struct progress progress __attribute__((cleanup(progress_release))) = { 0 };
+	image_progress(image, &progress);
+	struct export_options options = { .progress = &progress, .cancel = cancel_flag() };
+	AUTO(report) report = report_new(&progress, report_mode(get));
+	r = export_docker_archive(image, place_fd(get->place), name, &options, err);
+	report_free(TAKE(report));
+	if (r < 0)
+		return r;
+	place_made(get->place, "image.tar");
+	say_total(get, fetched_bytes(&progress), "written to image.tar");
+	return write_labels(get, &image->config, err);
+}
+
+static int get_layout(struct get *get, struct err *err)
+{
+	AUTO(image) image = NULL;
+	int r = image_open(&image, &get->ref, &get->session->images, IMAGE_NO_PLATFORM, err);
+	if (r < 0)
+		return r;
+	AUTO(layout_export) layout = NULL;
+	r = layout_export_open(&layout, image, place_fd(get->place), err);
+	if (r < 0)
+		return r;
+	struct progress progress __attribute__((cleanup(progress_release))) = { 0 };
+	layout_export_progress(layout, &progress);
+	struct export_options options = { .progress = &progress, .cancel = cancel_flag() };
+	AUTO(report) report = report_new(&progress, report_mode(get));
+	r = layout_export_run(layout, &options, err);
+	report_free(TAKE(report));
+	if (r < 0)
+		return r;
+	place_made(get->place, "oci");
+	say_total(get, fetched_bytes(&progress), "written to oci/");
+	return 0;
+}
+
+/* The platform must be there, but nothing of it is fetched. */
+static int get_nothing(struct get *get, struct err *err)
+{
+	AUTO(image) image = NULL;
+	return image_open(&image, &get->ref, &get->session->images, IMAGE_NO_CONFIG, err);
+}
+
+/* --- the step --- */
+
+static int get_image(struct get *get, struct err *err)
+{
+	const struct source_params *params = &get->session->request.params;
+	if (params->skip_download)
+		return get_nothing(get, err);
+	report_line("fetching %s@%s", esc(get->session->request.source.repository),
+		    digest_show(&get->ref.digest));
+	switch (params->format) {
+	case FORMAT_OCI:
+		return get_archive(get, err);
+	case FORMAT_OCI_LAYOUT:
+		return get_layout(get, err);
+	case FORMAT_ROOTFS:
+		break;
+	}
+	return get_rootfs(get, err);
+}
+
+static int write_version(struct get *get, struct err *err)
+{
+	const struct request *request = &get->session->request;
+	const struct {
+		const char *name, *text;
+	} files[] = {
+		{ "tag", request->version.tag ? request->version.tag : "" },
+		{ "digest", request->version.digest },
+		{ "repository", request->source.repository },
+	};
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < N_ELEMENTS(files); i++)
+		r = place_write(get->place, files[i].name, files[i].text, strlen(files[i].text),
+				err);
+	return r;
+}
+
+static int find_version(struct get *get, struct err *err)
+{
+	const char *text = get->session->request.version.digest;
+	if (!text)
+		return err_set(err, EINVAL, "version.digest is missing");
+	struct digest digest;
+	int r = digest_parse(&digest, text, err);
+	if (r < 0)
+		return err_wrap(err, r, "version.digest");
+	session_ref_at(get->session, &digest, &get->ref);
+	return 0;
+}
+
+static int in(int argc, char **argv, struct err *err)
+{
+	struct get get __attribute__((cleanup(get_release))) = { .started = now() };
+	int r = session_open(&get.session, STEP_IN, err);
+	if (r < 0)
+		return r;
+	if (argc < 2 || !*argv[1])
+		return err_set(err, EINVAL, "destination path not specified");
+	get.path = argv[1];
+	const struct source_params *params = &get.session->request.params;
+	r = find_version(&get, err);
+	if (r == 0)
+		r = place_open(&get.place, get.path,
+			       params->format == FORMAT_ROOTFS && !params->skip_download, err);
+	if (r == 0)
+		r = get_image(&get, err);
+	if (r == 0)
+		r = write_version(&get, err);
+	if (r < 0)
+		return r;
+	auto_str answer = STR_MAX(DOCUMENT_MAX_BYTES);
+	document_answer(&answer, &get.session->request);
+	r = answer.failed ? err_set(err, E2BIG, "the answer is too large")
+			  : session_answer(str_text(&answer), err);
+	if (r == 0)
+		place_keep(get.place);
+	return r;
+}
+
+int resource_in(int argc, char **argv)
+{
+	struct err err = { 0 };
+	int r = in(argc, argv, &err);
+	return r < 0 ? session_fail(r, &err) : 0;
+}

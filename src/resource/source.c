@@ -1,0 +1,209 @@
+/*
+ * The request of a Concourse step, by tables: one row a field, the names those of the
+ * registry-image resource.  Rows of type FIELD_LATER are that resource's fields which this one does
+ * not serve yet.  Used by session.c; knows nothing of registries.
+ */
+#include "resource/source.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/esc.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "resource/fields.h"
+
+#define TEXT_AT(type, member) FIELD_TEXT, offsetof(struct type, member), NULL
+
+static const struct field platform_fields[] = {
+	{ "architecture", TEXT_AT(source_platform, architecture) },
+	{ "os", TEXT_AT(source_platform, os) },
+	{ "variant", TEXT_AT(source_platform, variant) },
+};
+
+static const struct field_set source_platform_set = { "source.platform", NULL, platform_fields,
+						      N_ELEMENTS(platform_fields) };
+static const struct field_set params_platform_set = { "params.platform", NULL, platform_fields,
+						      N_ELEMENTS(platform_fields) };
+
+static const struct field mirror_fields[] = {
+	{ "host", TEXT_AT(source_mirror, host) },
+	{ "username", TEXT_AT(source_mirror, username) },
+	{ "password", TEXT_AT(source_mirror, password) },
+};
+static const struct field_set mirror_set = { "source.registry_mirror", NULL, mirror_fields,
+					     N_ELEMENTS(mirror_fields) };
+
+static const struct field source_fields[] = {
+	{ "repository", TEXT_AT(source, repository) },
+	{ "tag", FIELD_SCALAR, offsetof(struct source, tag), NULL },
+	{ "username", TEXT_AT(source, username) },
+	{ "password", TEXT_AT(source, password) },
+	{ "insecure", FIELD_BOOL, offsetof(struct source, insecure), NULL },
+	{ "ca_certs", FIELD_PEM, offsetof(struct source, ca_pem), NULL },
+	{ "platform", FIELD_OBJECT, offsetof(struct source, platform), &source_platform_set },
+	{ "registry_mirror", FIELD_OBJECT, offsetof(struct source, mirror), &mirror_set },
+	{ "debug", FIELD_BOOL, offsetof(struct source, debug), NULL },
+	{ "tag_regex", FIELD_LATER, 0, NULL },
+	{ "created_at_sort", FIELD_LATER, 0, NULL },
+	{ "variant", FIELD_LATER, 0, NULL },
+	{ "semver_constraint", FIELD_LATER, 0, NULL },
+	{ "pre_releases", FIELD_LATER, 0, NULL },
+	{ "pre_release_prefixes", FIELD_LATER, 0, NULL },
+	{ "label_regex", FIELD_LATER, 0, NULL },
+	{ "annotation_regex", FIELD_LATER, 0, NULL },
+	{ "content_trust", FIELD_LATER, 0, NULL },
+	{ "aws_access_key_id", FIELD_LATER, 0, NULL },
+	{ "aws_secret_access_key", FIELD_LATER, 0, NULL },
+	{ "aws_session_token", FIELD_LATER, 0, NULL },
+	{ "aws_region", FIELD_LATER, 0, NULL },
+	{ "aws_role_arn", FIELD_LATER, 0, NULL },
+	{ "aws_role_arns", FIELD_LATER, 0, NULL },
+	{ "aws_account_id", FIELD_LATER, 0, NULL },
+	{ "aws_ecr_registry_id", FIELD_LATER, 0, NULL },
+	{ "azure_acr", FIELD_LATER, 0, NULL },
+	{ "azure_client_id", FIELD_LATER, 0, NULL },
+	{ "azure_tenant_id", FIELD_LATER, 0, NULL },
+	{ "azure_environment", FIELD_LATER, 0, NULL },
+};
+static const struct field_set source_set = { "source", "source", source_fields,
+					     N_ELEMENTS(source_fields) };
+
+static const struct field version_fields[] = {
+	{ "tag", TEXT_AT(source_version, tag) },
+	{ "digest", TEXT_AT(source_version, digest) },
+};
+static const struct field_set version_set = { "version", NULL, version_fields,
+					      N_ELEMENTS(version_fields) };
+
+static const struct field params_fields[] = {
+	{ "format", TEXT_AT(source_params, format_name) },
+	{ "platform", FIELD_OBJECT, offsetof(struct source_params, platform),
+	  &params_platform_set },
+	{ "skip_download", FIELD_BOOL, offsetof(struct source_params, skip_download), NULL },
+};
+static const struct field_set params_set = { "params", "the params of a get step", params_fields,
+					     N_ELEMENTS(params_fields) };
+
+/* Only to say where they belong. */
+static const struct field put_fields[] = {
+	{ "image", FIELD_LATER, 0, NULL },	     { "version", FIELD_LATER, 0, NULL },
+	{ "bump_aliases", FIELD_LATER, 0, NULL },    { "tag_prefix", FIELD_LATER, 0, NULL },
+	{ "additional_tags", FIELD_LATER, 0, NULL },
+};
+static const struct field_set put_set = { "params", "the params of a put step", put_fields,
+					  N_ELEMENTS(put_fields) };
+
+static const struct field request_fields[] = {
+	{ "source", FIELD_OBJECT, offsetof(struct request, source), &source_set },
+	{ "version", FIELD_OBJECT, offsetof(struct request, version), &version_set },
+	{ "params", FIELD_OBJECT, offsetof(struct request, params), &params_set },
+};
+static const struct field_set in_set = { "", NULL, request_fields, N_ELEMENTS(request_fields) };
+/* A check has no params. */
+static const struct field_set check_set = { "", NULL, request_fields,
+					    N_ELEMENTS(request_fields) - 1 };
+
+static const struct field_set *const all_sets[] = { &source_set, &params_set, &put_set, NULL };
+
+static int read_format(struct source_params *params, struct err *err)
+{
+	static const struct {
+		const char *name;
+		enum source_format format;
+	} formats[] = {
+		{ "rootfs", FORMAT_ROOTFS },
+		{ "oci", FORMAT_OCI },
+		{ "oci-layout", FORMAT_OCI_LAYOUT },
+	};
+	/* As registry-image: without a download nobody asks for the format. */
+	if (!params->format_name || params->skip_download)
+		return 0;
+	for (size_t i = 0; i < N_ELEMENTS(formats); i++) {
+		if (strcmp(params->format_name, formats[i].name) == 0) {
+			params->format = formats[i].format;
+			return 0;
+		}
+	}
+	return err_set(err, EINVAL,
+		       "unknown format '%s' in params, it must be 'rootfs', 'oci' or 'oci-layout'",
+		       esc(params->format_name));
+}
+
+static int check_request(struct request *request, struct err *err)
+{
+	if (!request->source.repository)
+		return err_set(err, EINVAL, "source.repository is missing");
+	if (request->source.mirror.present && !request->source.mirror.host)
+		return err_set(err, EINVAL, "source.registry_mirror.host is missing");
+	return read_format(&request->params, err);
+}
+
+int request_parse(struct request *out, enum source_step step, const void *data, size_t size,
+		  struct err *err)
+{
+	AUTO(json) json = NULL;
+	struct err why = { 0 };
+	if (json_parse(&json, data, size, JSON_ALLOW_TRAILING, &why) < 0)
+		return err_set(err, EINVAL, "the request on stdin: %s", err_text(&why));
+
+	struct request request = { 0 };
+	int r = field_set_read(step == STEP_CHECK ? &check_set : &in_set, all_sets, json_root(json),
+			       &request, err);
+	if (r == 0)
+		r = check_request(&request, err);
+	if (r < 0) {
+		request_release(&request);
+		return r;
+	}
+	*out = request;
+	return 0;
+}
+
+static void wipe(char *secret)
+{
+	if (secret)
+		explicit_bzero(secret, strlen(secret));
+	free(secret);
+}
+
+static void platform_release(struct source_platform *platform)
+{
+	free(platform->architecture);
+	free(platform->os);
+	free(platform->variant);
+}
+
+void request_release(struct request *request)
+{
+	struct source *source = &request->source;
+	free(source->repository);
+	free(source->tag);
+	wipe(source->username);
+	wipe(source->password);
+	free(source->ca_pem);
+	platform_release(&source->platform);
+	free(source->mirror.host);
+	wipe(source->mirror.username);
+	wipe(source->mirror.password);
+	free(request->version.tag);
+	free(request->version.digest);
+	free(request->params.format_name);
+	platform_release(&request->params.platform);
+	*request = (struct request){ 0 };
+}
+
+int request_platform(const struct request *request, struct platform *out, struct err *err)
+{
+	const struct source_platform *step = &request->params.platform;
+	const struct source_platform *source = &request->source.platform;
+	struct platform host;
+	platform_host(&host);
+	/* A variant says something about its own architecture only. */
+	const struct source_platform *cpu = step->architecture ? step : source;
+	const char *variant = step->variant ? step->variant : cpu->variant;
+	return platform_from(out, step->os ? step->os : source->os, cpu->architecture, variant,
+			     &host, err);
+}

@@ -1,0 +1,77 @@
+/*
+ * What Concourse says on stdin: source, version and params (docs/concourse.md).  Strings that are
+ * not given, or empty, are NULL.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "oci/platform.h"
+
+#define REQUEST_MAX_BYTES (4u * 1024 * 1024)
+
+enum source_step {
+	STEP_CHECK, /* source, version */
+	STEP_IN,    /* source, version, params */
+};
+
+struct source_platform {
+	bool present;
+	char *architecture, *os, *variant; /* owned */
+};
+
+struct source_mirror {
+	bool present;
+	char *host;		   /* owned; a host or a URL without a path */
+	char *username, *password; /* owned, secret */
+};
+
+struct source {
+	bool present;
+	char *repository;	   /* owned, never NULL after request_parse */
+	char *tag;		   /* owned */
+	char *username, *password; /* owned, secret */
+	bool insecure, debug;
+	char *ca_pem; /* owned: certificates, joined */
+	struct source_platform platform;
+	struct source_mirror mirror;
+};
+
+struct source_version {
+	bool present;
+	char *tag, *digest; /* owned */
+};
+
+enum source_format {
+	FORMAT_ROOTFS,
+	FORMAT_OCI,	   /* image.tar */
+	FORMAT_OCI_LAYOUT, /* oci/ */
+};
+
+struct source_params {
+	bool present;
+	char *format_name; /* owned */
+	enum source_format format;
+	bool skip_download;
+	struct source_platform platform;
+};
+
+struct request {
+	struct source source;
+	struct source_version version;
+	struct source_params params;
+};
+
+/*
+ * Read the first JSON value of DATA; what follows it is ignored.  -EINVAL not JSON, an unknown
+ * field (with the nearest known one), a wrong type, no repository, an unknown format; -EOPNOTSUPP a
+ * field of registry-image that is not served yet.
+ */
+MUST_USE int request_parse(struct request *out, enum source_step step, const void *data,
+			   size_t size, struct err *err);
+void request_release(struct request *request); /* wipes the secrets */
+
+/* params.platform over source.platform over the host's. */
+MUST_USE int request_platform(const struct request *request, struct platform *out, struct err *err);
