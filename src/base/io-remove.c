@@ -196,6 +196,8 @@ static void remove_all(struct remover *r)
 
 int io_remove_tree(int dirfd, const char *name, struct err *err)
 {
+	if (strchr(name, '/'))
+		return err_set(err, EINVAL, "remove '%s': not one component", esc(name));
 	if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT)
 		return 0;
 	if (errno != EISDIR)

@@ -8,9 +8,12 @@
 #include "base/err.h"
 
 /*
- * Open PATH below DIRFD: never above it, never through a symbolic link, never onto another mount of
- * /proc (openat2 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS, and a walk of
- * O_NOFOLLOW components where openat2 is missing).  O_CLOEXEC is added.  Returns the descriptor.
+ * Open PATH below DIRFD: never above it, never through a symbolic link or a magic one of /proc
+ * (openat2 RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS, and a walk of O_NOFOLLOW
+ * components where openat2 is missing or forbidden).  O_CLOEXEC is added.  Returns the descriptor.
+ *
+ * -EXDEV an absolute path or one with ".."; -ELOOP a symbolic link on the way, or at its end (a
+ * link itself is opened with O_PATH | O_NOFOLLOW); else what openat says.
  */
 MUST_USE int beneath_open(int dirfd, const char *path, int flags, mode_t mode, struct err *err);
 
@@ -32,6 +35,9 @@ MUST_USE int io_read_file(int dirfd, const char *path, size_t max_bytes, char **
 MUST_USE int io_write_file(int dirfd, const char *name, const void *data, size_t size, mode_t mode,
 			   struct err *err);
 
-/* Remove everything below NAME in DIRFD and NAME itself; nothing there is fine; never crosses
- * mounts. */
+/*
+ * Remove NAME (one component) in DIRFD and everything below it: any depth, any mode, with a few
+ * descriptors; nothing there is fine.  Follows no link and never crosses a mount (-EXDEV or
+ * -EBUSY); after a failure the rest is removed all the same, the first one is reported.
+ */
 MUST_USE int io_remove_tree(int dirfd, const char *name, struct err *err);
