@@ -17,6 +17,12 @@ struct err {
 };
 
 #define MUST_USE __attribute__((warn_unused_result))
+/* Call something MUST_USE and ignore its result on purpose: IGNORE(io_remove_tree(...)); */
+#define IGNORE(call)                   \
+	do {                           \
+		int ignored_ = (call); \
+		(void)ignored_;        \
+	} while (0)
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* Raise CODE (positive errno) with a text; returns -CODE. */
