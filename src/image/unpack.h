@@ -8,6 +8,10 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/err.h"
 #include "image/image.h"
 #include "image/progress.h"
@@ -18,6 +22,7 @@ struct unpack_options {
 	bool allow_bomb;	   /* no limit on the ratio of unpacked to compressed bytes */
 	uint64_t max_bytes;	   /* of all files unpacked; 0: no limit but the disk */
 	struct progress *progress; /* borrowed; initialised for the image's layers; may be NULL */
+	const atomic_bool *cancel; /* borrowed or NULL; true ends the work with -ECANCELED */
 };
 
 struct unpack_result {
@@ -40,5 +45,3 @@ struct unpack_result {
 MUST_USE int unpack_image(struct image *image, const char *path,
 			  const struct unpack_options *options, struct unpack_result *out,
 			  struct err *err);
-
-/* Copy all blobs of an image elsewhere, verified: see image/export.h. */

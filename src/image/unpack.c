@@ -1,0 +1,253 @@
+/*
+ * The order of an unpack: destination, stage, layers on several threads, merge, placing, moving up.
+ */
+#include "image/unpack.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/esc.h"
+#include "base/io.h"
+#include "base/str.h"
+#include "image/place.h"
+#include "image/stage.h"
+#include "image/tree.h"
+#include "image/unpack-layer.h"
+
+#define JOBS_MAX 8 /* more layers at once only cost memory: each has a ring and a decoder */
+
+/* A destination being filled. */
+struct destination {
+	const char *path; /* borrowed */
+	int fd;		  /* owned */
+	bool made;	  /* by us: removed again on failure */
+};
+
+static int open_destination(struct destination *d, const char *path, struct err *err)
+{
+	struct stat st;
+	*d = (struct destination){ .path = path, .fd = -1 };
+	if (mkdir(path, 0700) == 0)
+		d->made = true;
+	else if (errno != EEXIST)
+		return err_sys(err, "create destination '%s'", esc(path));
+	d->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (d->fd < 0 && errno == ENOTDIR)
+		return err_set(err, EINVAL, "destination '%s' is no directory", esc(path));
+	if (d->fd < 0 || fstat(d->fd, &st) < 0)
+		return err_sys(err, "open destination '%s'", esc(path));
+	if (geteuid() != 0 && st.st_uid != geteuid())
+		return err_set(err, EACCES, "destination '%s' belongs to another user", esc(path));
+	return 0;
+}
+
+static void close_destination(struct destination *d, bool failed)
+{
+	mem_close_fd(&d->fd);
+	if (failed && d->made)
+		(void)rmdir(d->path);
+}
+
+/* The queue of layers and the threads that take from it. */
+struct jobs {
+	struct unpack_shared *shared; /* borrowed */
+	size_t *order;		      /* owned; largest first: the threads end together */
+	struct toc **tocs;	      /* owned, by layer */
+	size_t count;
+	atomic_size_t next;
+	pthread_mutex_t mutex; /* guards code and err */
+	int code;
+	struct err err;
+};
+
+static int by_size(const void *x, const void *y, void *arg)
+{
+	const struct descriptor *layers = arg;
+	uint64_t a = layers[*(const size_t *)x].size, b = layers[*(const size_t *)y].size;
+	if (a != b)
+		return a > b ? -1 : 1;
+	return *(const size_t *)x < *(const size_t *)y ? -1 : 1;
+}
+
+static void jobs_init(struct jobs *jobs, struct unpack_shared *shared)
+{
+	const struct manifest *manifest = &shared->image->manifest;
+	*jobs = (struct jobs){ .shared = shared, .count = manifest->layer_count };
+	pthread_mutex_init(&jobs->mutex, NULL);
+	jobs->order = mem_new(jobs->count * sizeof(*jobs->order));
+	jobs->tocs = mem_new(jobs->count * sizeof(struct toc *));
+	for (size_t i = 0; i < jobs->count; i++)
+		jobs->order[i] = i;
+	if (jobs->count > 1)
+		qsort_r(jobs->order, jobs->count, sizeof(*jobs->order), by_size, manifest->layers);
+}
+
+static void jobs_release(struct jobs *jobs)
+{
+	for (size_t i = 0; i < jobs->count; i++)
+		toc_free(jobs->tocs[i]);
+	free(jobs->tocs);
+	free(jobs->order);
+	pthread_mutex_destroy(&jobs->mutex);
+}
+
+static void jobs_failed(struct jobs *jobs, int code, const struct err *err)
+{
+	LOCKED(&jobs->mutex);
+	/* the first failure is the reason; the others were stopped by it */
+	if (jobs->code == 0 || jobs->code == -ECANCELED) {
+		jobs->code = code;
+		jobs->err = *err;
+	}
+	atomic_store(&jobs->shared->stop, true);
+}
+
+static void *job_thread(void *arg)
+{
+	struct jobs *jobs = arg;
+	for (;;) {
+		size_t i = atomic_fetch_add(&jobs->next, 1);
+		if (i >= jobs->count || atomic_load(&jobs->shared->stop))
+			return NULL;
+		struct err err = { 0 };
+		size_t layer = jobs->order[i];
+		int r = unpack_layer(jobs->shared, layer, &jobs->tocs[layer], &err);
+		if (r < 0)
+			jobs_failed(jobs, r, &err);
+	}
+}
+
+static size_t job_count(const struct unpack_options *options, size_t layers)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t wanted = options->jobs > 0 ? options->jobs : cores > 0 ? (size_t)cores : 1;
+	wanted = options->jobs == 0 && wanted > JOBS_MAX ? JOBS_MAX : wanted;
+	return wanted < layers ? wanted : layers;
+}
+
+static int run_jobs(struct jobs *jobs, size_t count, struct err *err)
+{
+	auto_free pthread_t *threads = mem_new(count * sizeof(*threads));
+	size_t started = 0;
+	for (; started < count; started++) {
+		int code = pthread_create(&threads[started], NULL, job_thread, jobs);
+		if (code == 0)
+			continue;
+		struct err failed = { 0 };
+		int r = err_errno(&failed, code, "start a thread");
+		if (started == 0)
+			jobs_failed(jobs, r, &failed);
+		break;
+	}
+	for (size_t i = 0; i < started; i++)
+		pthread_join(threads[i], NULL);
+	if (jobs->code < 0 && err)
+		*err = jobs->err;
+	return jobs->code;
+}
+
+static int merge(struct jobs *jobs, struct tree *tree, struct unpack_result *out, struct err *err)
+{
+	for (size_t i = 0; i < jobs->count; i++) {
+		out->dropped_xattrs += toc_dropped_xattrs(jobs->tocs[i]);
+		int r = tree_apply(tree, jobs->tocs[i], (unsigned)i, err);
+		if (r < 0)
+			return err_wrap(err, r, "layer %zu of '%s'", i + 1,
+					jobs->shared->image->repo->name);
+		toc_free(TAKE(jobs->tocs[i]));
+	}
+	const struct tree_node *root = tree_node(tree, TREE_ROOT);
+	for (uint32_t i = root->first_child; i != TREE_NONE; i = tree_node(tree, i)->next) {
+		const char *name = tree_string(tree, tree_node(tree, i)->name);
+		if (str_starts(name, STAGE_PREFIX))
+			return err_set(err, EBADMSG, "the name '%s' is reserved for unpacking",
+				       esc(name));
+	}
+	return 0;
+}
+
+static bool is_cancelled(const struct unpack_options *options)
+{
+	return options->cancel && atomic_load(options->cancel);
+}
+
+/* Everything from here on changes the destination itself; what fails is undone. */
+static int finish(struct stage **stage, int destfd, const struct tree *tree,
+		  const struct place_options *place, struct err *err)
+{
+	int r = stage_commit(*stage, err);
+	if (r < 0)
+		return r;
+	r = place_top(destfd, tree, place, err);
+	if (r < 0) {
+		stage_undo_commit(*stage);
+		return r;
+	}
+	stage_free(TAKE(*stage));
+	return place_root(destfd, tree, place, err);
+}
+
+static int fill(struct destination *d, struct unpack_shared *shared,
+		const struct unpack_options *options, struct unpack_result *out, struct err *err)
+{
+	AUTO(stage) stage = NULL;
+	int r = stage_new(&stage, d->fd, err);
+	if (r < 0)
+		return err_wrap(err, r, "destination '%s'", esc(d->path));
+	shared->stage = stage;
+	__attribute__((cleanup(jobs_release))) struct jobs jobs;
+	jobs_init(&jobs, shared);
+	r = run_jobs(&jobs, job_count(options, jobs.count), err);
+	if (r < 0)
+		return r;
+	AUTO(tree) tree = tree_new();
+	r = merge(&jobs, tree, out, err);
+	if (r < 0)
+		return r;
+	struct place_options place = { .devices = options->devices, .policy = shared->policy };
+	struct place_result placed = { 0 };
+	r = place_tree(stage, tree, &place, &placed, err);
+	if (r == 0 && is_cancelled(options))
+		r = err_set(err, ECANCELED, "stopped");
+	if (r == 0)
+		r = finish(&stage, d->fd, tree, &place, err);
+	out->skipped_devices = placed.skipped_devices;
+	out->files = tree_name_count(tree) - placed.skipped_devices;
+	return r < 0 ? err_wrap(err, r, "unpack into '%s'", esc(d->path)) : 0;
+}
+
+int unpack_image(struct image *image, const char *path, const struct unpack_options *options,
+		 struct unpack_result *out, struct err *err)
+{
+	struct destination d;
+	struct attrs_policy policy;
+	struct unpack_result result = { 0 };
+	attrs_policy_init(&policy);
+	struct unpack_shared shared = {
+		.image = image,
+		.policy = &policy,
+		.progress = options->progress,
+		.cancel = options->cancel,
+		.allow_bomb = options->allow_bomb,
+		.max_bytes = options->max_bytes,
+	};
+	mode_t mask = umask(0); /* modes are the image's; restored below */
+	int r = open_destination(&d, path, err);
+	if (r == 0)
+		r = fill(&d, &shared, options, &result, err);
+	close_destination(&d, r < 0);
+	(void)umask(mask);
+	if (r < 0)
+		return r;
+	result.fetched_bytes = atomic_load(&shared.fetched_bytes);
+	result.unpacked_bytes = atomic_load(&shared.unpacked_bytes);
+	result.trailing_layers = atomic_load(&shared.trailing_layers);
+	result.failed_owners = atomic_load(&policy.failed_owners);
+	result.failed_xattrs = atomic_load(&policy.failed_xattrs);
+	*out = result;
+	return 0;
+}
