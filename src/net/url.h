@@ -1,5 +1,4 @@
-/* The parts of an http(s) URL that decisions are made on (RFC 3986; parsed by libcurl's URL API).
- */
+/* The parts of an http(s) URL that decisions are made on (RFC 3986; by libcurl's URL API). */
 #pragma once
 
 #include <stdbool.h>
@@ -36,6 +35,8 @@ void url_add_encoded(struct str *out, const char *text);
  */
 bool url_host_is_private(const char *host);
 bool url_host_is_ip(const char *host);
+/* 127/8, ::1, localhost and *.localhost (RFC 6761). */
+bool url_host_is_loopback(const char *host);
 
 /* Loopback or RFC 1918 or *.localhost: where registry-image allows plain http unasked. */
 bool url_host_allows_http(const char *host);
