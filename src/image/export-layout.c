@@ -164,7 +164,7 @@ static int add_child(struct layout_export *layout, const struct descriptor *chil
 	if (++layout->manifests > LAYOUT_MANIFESTS_MAX)
 		return err_set(err, E2BIG, "more than %d manifests", LAYOUT_MANIFESTS_MAX);
 
-	struct document document __attribute__((cleanup(document_release))) = { 0 };
+	auto_document document = { 0 };
 	r = repo_manifest(layout->image->repo, child, &document, err);
 	if (r == 0)
 		r = write_document(layout, &document, mode, err);
@@ -178,7 +178,7 @@ static int add_index(struct layout_export *layout, const struct document *docume
 	if (depth == INDEX_DEPTH_MAX)
 		return err_set(err, E2BIG, "more than %d indexes inside each other",
 			       INDEX_DEPTH_MAX);
-	struct index index __attribute__((cleanup(index_release))) = { 0 };
+	auto_index index = { 0 };
 	int r = index_parse(&index, document->descriptor.media_type, document->bytes,
 			    document->size, err);
 	for (size_t i = 0; r == 0 && i < index.count; i++)
@@ -428,7 +428,7 @@ void layout_export_free(struct layout_export *layout)
 	for (size_t i = 0; i < N_ELEMENTS(layout->blobs); i++)
 		mem_close_fd(&layout->blobs[i]);
 	if (layout->dirfd >= 0 && !layout->done)
-		(void)io_remove_tree(layout->parent, LAYOUT_PART_NAME, NULL);
+		(void)!io_remove_tree(layout->parent, LAYOUT_PART_NAME, NULL);
 	mem_close_fd(&layout->dirfd);
 	free(layout);
 }

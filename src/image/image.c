@@ -25,7 +25,7 @@ static void document_copy(struct document *out, const struct document *document)
 /* One step down: the child of the index in DOCUMENT for PLATFORM takes its place. */
 static int descend(struct image *image, const struct platform *platform, struct err *err)
 {
-	struct index index __attribute__((cleanup(index_release))) = { 0 };
+	auto_index index = { 0 };
 	struct document *document = &image->document;
 	int r = index_parse(&index, document->descriptor.media_type, document->bytes,
 			    document->size, err);

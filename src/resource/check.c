@@ -27,7 +27,7 @@ static void add_version(struct str *out, const char *tag, const struct digest *d
 /* 1 and *OUT when REF names something, 0 when it does not. */
 static int find(struct repo *repo, const struct ref *ref, struct digest *out, struct err *err)
 {
-	struct descriptor found __attribute__((cleanup(descriptor_release))) = { 0 };
+	auto_descriptor found = { 0 };
 	int r = repo_head(repo, ref, &found, err);
 	if (r == -ENOENT)
 		return 0;
@@ -45,7 +45,7 @@ static int find_known(const struct session *session, struct repo *repo, const st
 	/* what is no digest cannot be there */
 	if (!known->digest || digest_parse(out, known->digest, NULL) < 0 || digest_equal(out, now))
 		return 0;
-	struct ref ref __attribute__((cleanup(ref_release))) = { 0 };
+	auto_ref ref = { 0 };
 	session_ref_at(session, out, &ref);
 	struct digest same;
 	return find(repo, &ref, &same, err);

@@ -14,7 +14,7 @@
 #include "image/export.h"
 #include "image/unpack.h"
 #include "resource/documents.h"
-#include "resource/place.h"
+#include "resource/dest.h"
 #include "resource/resource.h"
 #include "resource/session.h"
 #include "term/cancel.h"
@@ -25,15 +25,15 @@
 
 struct get {
 	struct session *session; /* owned */
-	struct place *place;	 /* owned */
-	const char *path;	 /* borrowed from argv: the place's */
+	struct dest *dest;	 /* owned */
+	const char *path;	 /* borrowed from argv: the destination */
 	struct ref ref;		 /* the repository at the version's digest */
 	double started;
 };
 
 static void get_release(struct get *get)
 {
-	place_free(get->place);
+	dest_free(get->dest);
 	ref_release(&get->ref);
 	session_free(get->session);
 }
@@ -107,7 +107,7 @@ static int unpack_rootfs(struct get *get, struct image *image, struct err *err)
 	report_free(TAKE(report));
 	if (r < 0)
 		return r;
-	place_made(get->place, "rootfs");
+	dest_made(get->dest, "rootfs");
 	say_unpacked(get, &result);
 	return 0;
 }
@@ -116,7 +116,7 @@ static int write_text(struct get *get, const char *name, const struct str *text,
 {
 	if (text->failed)
 		return err_set(err, E2BIG, "'%s' is too large", name);
-	return place_write(get->place, name, str_text(text), text->length, err);
+	return dest_write(get->dest, name, str_text(text), text->length, err);
 }
 
 static int write_labels(struct get *get, const struct config *config, struct err *err)
@@ -154,11 +154,11 @@ static int get_archive(struct get *get, struct err *err)
 	image_progress(image, &progress);
 	struct export_options options = { .progress = &progress, .cancel = cancel_flag() };
 	AUTO(report) report = report_new(&progress, report_mode(get));
-	r = export_docker_archive(image, place_fd(get->place), name, &options, err);
+	r = export_docker_archive(image, dest_fd(get->dest), name, &options, err);
 	report_free(TAKE(report));
 	if (r < 0)
 		return r;
-	place_made(get->place, "image.tar");
+	dest_made(get->dest, "image.tar");
 	say_total(get, fetched_bytes(&progress), "written to image.tar");
 	return write_labels(get, &image->config, err);
 }
@@ -170,7 +170,7 @@ static int get_layout(struct get *get, struct err *err)
 	if (r < 0)
 		return r;
 	AUTO(layout_export) layout = NULL;
-	r = layout_export_open(&layout, image, place_fd(get->place), err);
+	r = layout_export_open(&layout, image, dest_fd(get->dest), err);
 	if (r < 0)
 		return r;
 	struct progress progress __attribute__((cleanup(progress_release))) = { 0 };
@@ -181,7 +181,7 @@ static int get_layout(struct get *get, struct err *err)
 	report_free(TAKE(report));
 	if (r < 0)
 		return r;
-	place_made(get->place, "oci");
+	dest_made(get->dest, "oci");
 	say_total(get, fetched_bytes(&progress), "written to oci/");
 	return 0;
 }
@@ -225,8 +225,7 @@ static int write_version(struct get *get, struct err *err)
 	};
 	int r = 0;
 	for (size_t i = 0; r == 0 && i < N_ELEMENTS(files); i++)
-		r = place_write(get->place, files[i].name, files[i].text, strlen(files[i].text),
-				err);
+		r = dest_write(get->dest, files[i].name, files[i].text, strlen(files[i].text), err);
 	return r;
 }
 
@@ -255,8 +254,8 @@ static int in(int argc, char **argv, struct err *err)
 	const struct source_params *params = &get.session->request.params;
 	r = find_version(&get, err);
 	if (r == 0)
-		r = place_open(&get.place, get.path,
-			       params->format == FORMAT_ROOTFS && !params->skip_download, err);
+		r = dest_open(&get.dest, get.path,
+			      params->format == FORMAT_ROOTFS && !params->skip_download, err);
 	if (r == 0)
 		r = get_image(&get, err);
 	if (r == 0)
@@ -268,7 +267,7 @@ static int in(int argc, char **argv, struct err *err)
 	r = answer.failed ? err_set(err, E2BIG, "the answer is too large")
 			  : session_answer(str_text(&answer), err);
 	if (r == 0)
-		place_keep(get.place);
+		dest_keep(get.dest);
 	return r;
 }
 
