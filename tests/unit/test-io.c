@@ -138,30 +138,30 @@ static void test_beneath_open_stays_inside(void **state)
 	assert_string_equal(text, "deep text");
 }
 
-static void forbid_openat2(int code)
+static void forbid(int call, int code)
 {
 	struct sock_filter rules[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)call, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)code),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog program = { N_ELEMENTS(rules), rules };
 	assert_int_equal(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
 	assert_int_equal(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
-	assert_int_equal(syscall(SYS_openat2, -1, NULL, NULL, 0), -1);
+	assert_int_equal(syscall(call, -1, NULL, NULL, 0, 0), -1);
 	assert_int_equal(errno, code);
 }
 
 /* In a child, because a filter cannot be taken back; a failed assertion ends it with a signal. */
-static void check_in_child(void (*check)(int fd), int fd, int forbid)
+static void check_in_child(void (*check)(int fd), int fd, int call, int code)
 {
 	pid_t pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		(void)signal(SIGABRT, SIG_DFL);
-		if (forbid)
-			forbid_openat2(forbid);
+		if (code)
+			forbid(call, code);
 		check(fd);
 		_exit(0);
 	}
@@ -174,8 +174,8 @@ static void test_beneath_open_walks_without_openat2(void **state)
 {
 	struct place *p = *state;
 	make_paths(p->fd);
-	check_in_child(check_paths, p->fd, ENOSYS);
-	check_in_child(check_paths, p->fd, EPERM);
+	check_in_child(check_paths, p->fd, SYS_openat2, ENOSYS);
+	check_in_child(check_paths, p->fd, SYS_openat2, EPERM);
 }
 
 static void test_io_read_file_keeps_its_limit(void **state)
@@ -227,40 +227,60 @@ static int count_entries(int dirfd)
 	return count - 2;
 }
 
-static void test_io_write_file_replaces_what_was_there(void **state)
+static void check_write_replaces(int dirfd)
 {
-	struct place *p = *state;
 	struct stat st;
 	mode_t old = umask(077);
-	assert_int_equal(symlinkat("/etc/passwd", p->fd, "f"), 0);
+	assert_int_equal(symlinkat("/etc/passwd", dirfd, "f"), 0);
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(io_write_file(p->fd, "f", "new", 3, 0644, NULL), 0);
-		assert_int_equal(fstatat(p->fd, "f", &st, AT_SYMLINK_NOFOLLOW), 0);
+		assert_int_equal(io_write_file(dirfd, "f", "new", 3, 0644, NULL), 0);
+		assert_int_equal(fstatat(dirfd, "f", &st, AT_SYMLINK_NOFOLLOW), 0);
 		assert_int_equal(st.st_mode, S_IFREG | 0644);
 		assert_int_equal(st.st_size, 3);
 		assert_int_equal(st.st_nlink, 1);
 	}
 	umask(old);
-	assert_int_equal(count_entries(p->fd), 1);
+	assert_int_equal(count_entries(dirfd), 1);
+	assert_int_equal(unlinkat(dirfd, "f", 0), 0);
 }
 
-static void test_io_write_file_failing_leaves_nothing(void **state)
+static void check_write_leaves_nothing(int dirfd)
 {
-	struct place *p = *state;
 	struct err err = { 0 };
-	assert_int_equal(mkdirat(p->fd, "f", 0755), 0);
-	assert_int_equal(io_write_file(p->fd, "f", "new", 3, 0644, &err), -EISDIR);
+	assert_int_equal(mkdirat(dirfd, "f", 0755), 0);
+	assert_int_equal(io_write_file(dirfd, "f", "new", 3, 0644, &err), -EISDIR);
 	assert_string_equal(err_text(&err), "write 'f': Is a directory");
-	assert_int_equal(count_entries(p->fd), 1);
+	assert_int_equal(count_entries(dirfd), 1);
 	struct rlimit small = { 1000, RLIM_INFINITY }, before;
 	getrlimit(RLIMIT_FSIZE, &before);
 	(void)signal(SIGXFSZ, SIG_IGN);
 	setrlimit(RLIMIT_FSIZE, &small);
 	char data[2000] = "";
-	int r = io_write_file(p->fd, "g", data, sizeof(data), 0644, NULL);
+	int r = io_write_file(dirfd, "g", data, sizeof(data), 0644, NULL);
 	setrlimit(RLIMIT_FSIZE, &before);
 	assert_int_equal(r, -EFBIG);
-	assert_int_equal(count_entries(p->fd), 1);
+	assert_int_equal(count_entries(dirfd), 1);
+	assert_int_equal(unlinkat(dirfd, "f", AT_REMOVEDIR), 0);
+}
+
+static void test_io_write_file_replaces_what_was_there(void **state)
+{
+	struct place *p = *state;
+	check_write_replaces(p->fd);
+}
+
+static void test_io_write_file_failing_leaves_nothing(void **state)
+{
+	struct place *p = *state;
+	check_write_leaves_nothing(p->fd);
+}
+
+/* Without linkat an unnamed file cannot be kept: a temporary name is used from the start. */
+static void test_io_write_file_works_without_unnamed_files(void **state)
+{
+	struct place *p = *state;
+	check_in_child(check_write_replaces, p->fd, SYS_linkat, EPERM);
+	check_in_child(check_write_leaves_nothing, p->fd, SYS_linkat, EPERM);
 }
 
 /* /proc/sys has neither unnamed files nor anything one may create: the named way is tried too. */
@@ -307,8 +327,8 @@ static void test_io_remove_tree_removes_any_mode(void **state)
 {
 	struct place *p = *state;
 	check_remove_odd_modes(p->fd);
-	check_in_child(as_somebody, p->fd, 0);
-	check_in_child(as_somebody, p->fd, ENOSYS);
+	check_in_child(as_somebody, p->fd, 0, 0);
+	check_in_child(as_somebody, p->fd, SYS_openat2, ENOSYS);
 }
 
 static void test_io_remove_tree_takes_files_and_nothing(void **state)
@@ -356,7 +376,7 @@ static void check_remove_deep(int fd)
 static void test_io_remove_tree_goes_as_deep_as_it_must(void **state)
 {
 	struct place *p = *state;
-	check_in_child(check_remove_deep, p->fd, 0);
+	check_in_child(check_remove_deep, p->fd, 0, 0);
 	assert_int_equal(count_entries(p->fd), 0);
 }
 
@@ -397,9 +417,9 @@ static void check_mount_is_kept(int fd)
 static void test_io_remove_tree_never_enters_a_mount(void **state)
 {
 	struct place *p = *state;
-	check_in_child(check_mount_is_kept, p->fd, 0);
+	check_in_child(check_mount_is_kept, p->fd, 0, 0);
 	assert_int_equal(io_remove_tree(p->fd, "t", NULL), 0);
-	check_in_child(check_mount_is_kept, p->fd, ENOSYS);
+	check_in_child(check_mount_is_kept, p->fd, SYS_openat2, ENOSYS);
 }
 
 #define IO_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -412,6 +432,7 @@ int main(void)
 		IO_TEST(test_io_read_file_keeps_its_limit),
 		IO_TEST(test_io_write_file_replaces_what_was_there),
 		IO_TEST(test_io_write_file_failing_leaves_nothing),
+		IO_TEST(test_io_write_file_works_without_unnamed_files),
 		IO_TEST(test_io_write_file_names_the_reason),
 		IO_TEST(test_io_remove_tree_removes_any_mode),
 		IO_TEST(test_io_remove_tree_takes_files_and_nothing),
