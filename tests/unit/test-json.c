@@ -90,6 +90,7 @@ static void test_json_parse_refuses_keys_twice_at_two_levels(void **state)
 		{ "[{\"x\":{},\"y\":[{\"z\":1}],\"x\":0}]", "key 'x'" },
 		{ "{\"\\ud800\":1,\"\\udfff\":2}", "key '\xef\xbf\xbd'" },
 		{ "{\"\":1,\"\":2}", "key ''" },
+		{ "{\"x\":{\"y\":1},\"z\":{\"k\":1,\"k\":2}}", "key 'k'" },
 	};
 	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
 		struct json *json = NULL;

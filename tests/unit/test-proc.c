@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +95,21 @@ static void test_proc_run_stops_at_its_deadline(void **state)
 	}
 }
 
+/* Everything the program started holds the pipe open; its end of file says that all are gone. */
+static void test_proc_run_kills_what_it_started(void **state)
+{
+	(void)state;
+	int ends[2];
+	assert_int_equal(pipe(ends), 0);
+	struct proc_result p = { 0 };
+	assert_int_equal(run(&p, SHELL("sleep 60 & sleep 60"), "", 200, NULL), -ETIMEDOUT);
+	(void)close(ends[1]);
+	struct pollfd end = { .fd = ends[0], .events = POLLIN };
+	assert_int_equal(poll(&end, 1, 5000), 1);
+	assert_int_equal(end.revents, POLLHUP);
+	(void)close(ends[0]);
+}
+
 static void test_proc_run_limits_the_output(void **state)
 {
 	(void)state;
@@ -125,6 +141,7 @@ int main(void)
 		cmocka_unit_test(test_proc_run_tells_how_it_ended),
 		cmocka_unit_test(test_proc_run_without_the_program_is_enoent),
 		cmocka_unit_test(test_proc_run_stops_at_its_deadline),
+		cmocka_unit_test(test_proc_run_kills_what_it_started),
 		cmocka_unit_test(test_proc_run_limits_the_output),
 		cmocka_unit_test(test_proc_run_resets_signals),
 	};
