@@ -33,6 +33,7 @@ struct config {
 };
 
 /* -EBADMSG for what is no image config: no rootfs.diff_ids, a null in a list, NUL or newline in
- * env. */
+ * env.  os and architecture may be missing: their fields are then "". */
 MUST_USE int config_parse(struct config *out, const void *bytes, size_t size, struct err *err);
 void config_release(struct config *config);
+#define auto_config __attribute__((cleanup(config_release))) struct config

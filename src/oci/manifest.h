@@ -52,6 +52,9 @@ struct descriptor {
 };
 void descriptor_release(struct descriptor *d);
 void descriptor_copy(struct descriptor *out, const struct descriptor *d);
+/* The value of one annotation, owned; NULL when there is none. */
+char *descriptor_annotation(const struct descriptor *d, const char *key);
+#define auto_descriptor __attribute__((cleanup(descriptor_release))) struct descriptor
 
 /* A manifest or index as it came: exact bytes and what named it.  release frees the members. */
 struct document {
@@ -60,6 +63,7 @@ struct document {
 	size_t size;
 };
 void document_release(struct document *document);
+#define auto_document __attribute__((cleanup(document_release))) struct document
 
 struct index {
 	struct descriptor *entries; /* owned */
@@ -68,8 +72,14 @@ struct index {
 MUST_USE int index_parse(struct index *out, const char *media_type, const void *bytes, size_t size,
 			 struct err *err);
 void index_release(struct index *index);
-/* The entry for PLATFORM (see platform.h), skipping artifacts and unknown/unknown; -ENOENT lists
- * those there are. */
+#define auto_index __attribute__((cleanup(index_release))) struct index
+/* An image or an index of images: no artifact, no attestation. */
+bool index_entry_is_image(const struct descriptor *entry);
+/*
+ * The entry that serves WANTED best (see platform.h), the first of equals; artifacts and
+ * unknown/unknown never.  Only when none serves, an entry without a platform: an image as
+ * linux/amd64, an index for anything.  -ENOENT lists those there are.
+ */
 MUST_USE int index_choose(const struct descriptor **out, const struct index *index,
 			  const struct platform *wanted, struct err *err);
 
@@ -82,3 +92,4 @@ struct manifest {
 MUST_USE int manifest_parse(struct manifest *out, const char *media_type, const void *bytes,
 			    size_t size, struct err *err);
 void manifest_release(struct manifest *manifest);
+#define auto_manifest __attribute__((cleanup(manifest_release))) struct manifest

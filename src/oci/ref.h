@@ -6,7 +6,8 @@
  *the same in a tar file docker-archive:FILE[:NAME:TAG]		docker save, podman save
  *
  * Grammar: distribution-spec "Pulling manifests" (name, tag), distribution's reference (the host is
- *the first component when it holds "." or ":" or is "localhost").
+ * the first component when it holds "." or ":" or is "localhost").  A ":" in a path belongs to the
+ * path unless what is before the last one exists ("oci:a:b" is tag b of a when a is a directory).
  */
 #pragma once
 
@@ -27,17 +28,20 @@ struct ref {
 	char *host; /* owned; registry: as users write it, "docker.io" for the Hub; else NULL */
 	char *name; /* owned; registry: repository, "library/busybox"; else NULL */
 	char *path; /* owned; layouts and archives; else NULL */
-	char *tag;  /* owned or NULL (registry: "latest" unless there is a digest) */
+	char *tag;  /* owned or NULL (registry: "latest" unless there is a digest; docker archive:
+		       the  NAME:TAG as written) */
 	struct digest digest; /* DIGEST_NONE when none was given */
 };
 
 MUST_USE int ref_parse(struct ref *out, const char *text, struct err *err);
-/* Only HOST/NAME without tag or digest, as registry-image's source.repository wants it. */
+/* Only HOST/NAME without tag or digest, as registry-image's source.repository wants it; the tag
+ * stays NULL. */
 MUST_USE int ref_parse_repository(struct ref *out, const char *text, struct err *err);
 /* -EINVAL when TEXT is no legal tag. */
 MUST_USE int ref_set_tag(struct ref *ref, const char *text, struct err *err);
 void ref_copy(struct ref *out, const struct ref *ref);
 void ref_release(struct ref *ref);
+#define auto_ref __attribute__((cleanup(ref_release))) struct ref
 
 /* The host of the registry API: registry-1.docker.io for docker.io, else HOST. */
 const char *ref_api_host(const struct ref *ref);

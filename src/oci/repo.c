@@ -1,0 +1,124 @@
+/*
+ * Dispatch over the kinds of repo, and what must hold for all of them: bytes that a digest names
+ * are held against it here, whatever the implementation has checked before.
+ */
+#include "oci/repo.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+
+/* BYTES are what DIGEST and SIZE (UINT64_MAX: not known) say. */
+static int check_bytes(const void *bytes, size_t size, const struct digest *digest,
+		       uint64_t expected, struct err *err)
+{
+	if (expected != UINT64_MAX && size != expected)
+		return err_set(err, EBADMSG, "%s has %zu bytes, its descriptor says %llu",
+			       digest_show(digest), size, (unsigned long long)expected);
+	struct digest found;
+	digest_of(&found, digest->algorithm, bytes, size);
+	if (!digest_equal(&found, digest))
+		return err_set(err, EBADMSG, "digest is %s, expected %s", digest_show(&found),
+			       digest_show(digest));
+	return 0;
+}
+
+int repo_resolve(struct repo *repo, const struct ref *ref, struct document *out, struct err *err)
+{
+	auto_document document = { 0 };
+	int r = repo->ops->resolve(repo, ref, &document, err);
+	if (r < 0)
+		return r;
+	/* A digest that the user gave names the document, in the algorithm it was given in. */
+	if (digest_known(&ref->digest))
+		document.descriptor.digest = ref->digest;
+	r = check_bytes(document.bytes, document.size, &document.descriptor.digest,
+			document.descriptor.size, err);
+	if (r < 0)
+		return err_wrap(err, r, "manifest");
+	*out = document;
+	document = (struct document){ 0 };
+	return 0;
+}
+
+int repo_head(struct repo *repo, const struct ref *ref, struct descriptor *out, struct err *err)
+{
+	return repo->ops->head(repo, ref, out, err);
+}
+
+int repo_manifest(struct repo *repo, const struct descriptor *d, struct document *out,
+		  struct err *err)
+{
+	auto_document document = { 0 };
+	if (!digest_known(&d->digest))
+		return err_set(err, EBADMSG, "manifest without a digest");
+	if (d->size != UINT64_MAX && d->size > MANIFEST_MAX_BYTES)
+		return err_set(err, E2BIG, "manifest %s has %llu bytes, %u are allowed",
+			       digest_show(&d->digest), (unsigned long long)d->size,
+			       MANIFEST_MAX_BYTES);
+	int r = repo->ops->manifest(repo, d, &document, err);
+	if (r < 0)
+		return r;
+	r = check_bytes(document.bytes, document.size, &d->digest, d->size, err);
+	if (r < 0)
+		return err_wrap(err, r, "manifest");
+	*out = document;
+	document = (struct document){ 0 };
+	return 0;
+}
+
+int repo_blob(struct repo *repo, const struct descriptor *d, unsigned flags, struct stream **out,
+	      struct err *err)
+{
+	if (!digest_known(&d->digest))
+		return err_set(err, EBADMSG, "blob without a digest");
+	return repo->ops->blob(repo, d, flags, out, err);
+}
+
+int repo_blob_bytes(struct repo *repo, const struct descriptor *d, size_t max_bytes, char **out,
+		    size_t *size, struct err *err)
+{
+	AUTO(stream) stream = NULL;
+	auto_free char *bytes = NULL;
+	size_t got = 0;
+	if (d->size != UINT64_MAX && d->size > max_bytes)
+		return err_set(err, E2BIG, "blob %s has %llu bytes, %zu are allowed",
+			       digest_show(&d->digest), (unsigned long long)d->size, max_bytes);
+	int r = repo_blob(repo, d, 0, &stream, err);
+	/* one byte more than there should be is let in, to say so */
+	if (r == 0)
+		r = stream_read_all(stream, max_bytes + 1, &bytes, &got, err);
+	if (r == 0 && got > max_bytes)
+		r = err_set(err, E2BIG, "more than %zu bytes", max_bytes);
+	if (r == 0)
+		r = check_bytes(bytes, got, &d->digest, d->size, err);
+	if (r < 0)
+		return err_wrap(err, r, "blob %s", digest_show(&d->digest));
+	*out = TAKE(bytes);
+	*size = got;
+	return 0;
+}
+
+void repo_free(struct repo *repo)
+{
+	if (repo)
+		repo->ops->free(repo);
+}
+
+int repo_open(struct repo **out, const struct ref *ref, const struct repo_options *options,
+	      struct err *err)
+{
+	switch (ref->kind) {
+	case REF_REGISTRY:
+		return registry_open(out, ref, options, err);
+	case REF_OCI:
+		return layout_open(out, ref, err);
+	case REF_OCI_ARCHIVE:
+		return oci_archive_open(out, ref, err);
+	case REF_DOCKER_ARCHIVE:
+		return docker_archive_open(out, ref, err);
+	default:
+		return err_set(err, EINVAL, "unknown kind of image reference");
+	}
+}
