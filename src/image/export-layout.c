@@ -24,6 +24,7 @@
 #include "base/siphash.h"
 #include "base/str.h"
 #include "image/copy.h"
+#include "oci/descriptor.h"
 
 #define HASH_FUNCTION(key, length, value) (value) = (unsigned)siphash((key), (length))
 #include <uthash.h>
@@ -85,28 +86,26 @@ static int blob_add(struct layout_export *layout, const struct digest *digest, u
 static int add_listed(struct layout_export *layout, const struct json_value *value,
 		      enum layout_mode mode, struct err *err)
 {
-	const char *text = json_string(json_get(value, "digest"));
-	struct digest digest;
-	uint64_t size;
-	if (!text || !json_u64(json_get(value, "size"), &size))
-		return err_set(err, EBADMSG, "a descriptor has no digest or size");
-	int r = digest_parse(&digest, text, NULL);
+	auto_descriptor d = { 0 };
+	int r = descriptor_parse(&d, value, err);
 	if (r < 0)
-		return err_set(err, EBADMSG, "'%s' is no digest", esc(text));
+		return r;
 	struct blob *blob;
-	return blob_add(layout, &digest, size, mode, &blob, err);
+	return blob_add(layout, &d.digest, d.size, mode, &blob, err);
 }
 
 static int add_manifest(struct layout_export *layout, const struct document *document,
 			struct err *err)
 {
 	AUTO(json) json = NULL;
-	int r = json_parse(&json, document->bytes, document->size, 0, err);
+	int r = document_open(&json, document->descriptor.media_type, MEDIA_MANIFEST,
+			      document->bytes, document->size, err);
 	if (r < 0)
 		return r;
 	const struct json_value *layers = json_get(json_root(json), "layers");
 	if (json_type(layers) != JSON_ARRAY)
-		return err_set(err, EBADMSG, "the manifest lists no layers");
+		return err_set(err, EBADMSG, "'layers' is %s, not an array",
+			       json_type_name(layers));
 	r = add_listed(layout, json_get(json_root(json), "config"), MODE_CONFIG, err);
 	for (size_t i = 0; r == 0 && i < json_count(layers); i++)
 		r = add_listed(layout, json_at(layers, i), MODE_LAYER, err);
