@@ -49,6 +49,7 @@ static void test_digest_parse_refuses_what_is_not_one(void **state)
 		"sha256:ga7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
 		"sha512:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
 		"sha1:a9993e364706816aba3e25717850c26c9cd0d89d",
+		"sha256-ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
 		"sha256:../../../../etc/passwd",
 		" " ABC_256,
 	};
