@@ -46,8 +46,8 @@ static const struct command cmd_in = {
 static const struct command cmd_out = {
 	.name = "out",
 	.operands = "DIR",
-	.summary = "Concourse: push an image (not supported yet: exits 7)",
-	.about = "Pushing is not supported yet: this says so and exits with status 7.\n",
+	.summary = "Concourse: push an image (not in this release)",
+	.about = "Pushing is not part of this release: this says so and exits with status 7.\n",
 	.run = resource_out,
 };
 
@@ -158,6 +158,8 @@ static void set_up_process(void)
 	}
 	/* a reader that went away is an error of write(2), not our end */
 	(void)signal(SIGPIPE, SIG_IGN);
+	/* so is the file size limit */
+	(void)signal(SIGXFSZ, SIG_IGN);
 	cancel_on_signals();
 }
 

@@ -109,7 +109,7 @@ static int unpack_opened(struct outcome *out, struct image *image, const char *p
 			 const struct unpack_args *args, struct err *err)
 {
 	__attribute__((cleanup(progress_release))) struct progress progress = { 0 };
-	progress_init(&progress, image->manifest.layer_count);
+	image_progress(image, &progress);
 	AUTO(report) report __attribute__((unused)) = report_new(&progress, mode_of(args));
 	struct unpack_options unpack_options = {
 		.jobs = args->jobs,
