@@ -21,6 +21,8 @@
 #include "oci/docker-save.h"
 #include "oci/layout.h"
 
+/* Manifests looked at in one archive to find the one that manifest.json means. */
+#define LOOKS_MAX 64
 #define CONFIG_TYPE "application/vnd.oci.image.config.v1+json"
 
 /* What a digest that we gave out stands for. */
@@ -105,31 +107,54 @@ static bool has_config(const struct document *document, const struct digest *con
 	       digest_equal(&manifest.config.digest, config);
 }
 
+/* Every image that INDEX names is in the archive. */
+static bool is_whole(struct repo *layout, const struct index *index, int *looks)
+{
+	for (size_t i = 0; i < index->count; i++) {
+		auto_document document = { 0 };
+		if (index_entry_is_image(&index->entries[i]) &&
+		    (--*looks < 0 ||
+		     repo_manifest(layout, &index->entries[i], &document, NULL) < 0))
+			return false;
+	}
+	return true;
+}
+
+static void replace(struct document *out, struct document *document)
+{
+	document_release(out);
+	*out = *document;
+	*document = (struct document){ 0 };
+}
+
 /*
- * The manifest with that config, searched breadth by breadth as far as FETCHES reach.  What cannot
- * be read is passed over: docker save leaves other platforms of an index out.
+ * The manifest with that config, or an index around it when the archive holds all of that, so that
+ * a platform can be chosen.  What cannot be read is passed over: docker save leaves platforms out
+ * that the machine does not have.
  */
 static bool find_in_index(struct repo *layout, const struct index *index,
-			  const struct digest *config, int depth, int *fetches,
-			  struct document *out)
+			  const struct digest *config, int depth, int *looks, struct document *out)
 {
 	for (size_t i = 0; i < index->count; i++) {
 		auto_document document = { 0 };
 		auto_index nested = { 0 };
 		const struct descriptor *entry = &index->entries[i];
-		if (!index_entry_is_image(entry) || --*fetches < 0 ||
+		if (!index_entry_is_image(entry) || --*looks < 0 ||
 		    repo_manifest(layout, entry, &document, NULL) < 0)
 			continue;
 		if (has_config(&document, config)) {
-			*out = document;
-			document = (struct document){ 0 };
+			replace(out, &document);
 			return true;
 		}
-		if (depth < INDEX_DEPTH_MAX && media_kind(entry->media_type) == MEDIA_INDEX &&
-		    index_parse(&nested, entry->media_type, document.bytes, document.size, NULL) ==
-			    0 &&
-		    find_in_index(layout, &nested, config, depth + 1, fetches, out))
-			return true;
+		if (depth == INDEX_DEPTH_MAX ||
+		    index_parse(&nested, entry->media_type, document.bytes, document.size, NULL) <
+			    0)
+			continue;
+		if (!find_in_index(layout, &nested, config, depth + 1, looks, out))
+			continue;
+		if (is_whole(layout, &nested, looks))
+			replace(out, &document);
+		return true;
 	}
 	return false;
 }
@@ -243,18 +268,21 @@ static int docker_resolve(struct repo *repo, const struct ref *ref, struct docum
 	struct docker_archive *archive = (struct docker_archive *)repo;
 	const struct docker_image *image = NULL;
 	auto_free char *config = NULL;
+	auto_document found = { 0 };
 	struct digest digest;
 	size_t size = 0;
-	int fetches = MANIFEST_FETCHES_MAX;
+	int looks = LOOKS_MAX;
 	int r = docker_save_choose(&image, &archive->save, ref->tag, err);
 	if (r == 0)
 		r = read_config(archive, image, &config, &size, &digest, err);
 	if (r < 0)
 		return r;
-	if (archive->layout && find_in_index(archive->layout, layout_index(archive->layout),
-					     &digest, 1, &fetches, out))
-		return 0;
-	return make_document(archive, image, config, size, &digest, out, err);
+	if (!archive->layout || !find_in_index(archive->layout, layout_index(archive->layout),
+					       &digest, 1, &looks, &found))
+		return make_document(archive, image, config, size, &digest, out, err);
+	*out = found;
+	found = (struct document){ 0 };
+	return 0;
 }
 
 static int docker_head(struct repo *repo, const struct ref *ref, struct descriptor *out,
@@ -311,15 +339,6 @@ static void docker_free(struct repo *repo)
 	pthread_mutex_destroy(&archive->mutex);
 	free(archive->base.name);
 	free(archive);
-}
-
-static bool store_has(struct store *store, const char *path)
-{
-	struct store_file file;
-	if (store_open(store, path, &file, NULL) < 0)
-		return false;
-	mem_close_fd(&file.fd);
-	return true;
 }
 
 static int read_contents(struct docker_archive *archive, struct err *err)

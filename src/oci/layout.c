@@ -37,8 +37,9 @@ static int check_version(struct store *store, struct err *err)
 	size_t size = 0;
 	int r = store_read(store, "oci-layout", VERSION_MAX_BYTES, &text, &size, err);
 	if (r == -ENOENT)
-		return err_set(err, ENOENT,
-			       "it is no OCI image layout: it has no file 'oci-layout'");
+		return err_set(
+			err, ENOENT, "it is no OCI image layout: it has no file 'oci-layout'%s",
+			store_has(store, "manifest.json") ? " (try 'docker-archive:FILE')" : "");
 	if (r == 0)
 		r = json_parse(&json, text, size, 0, err);
 	if (r < 0)
@@ -71,16 +72,24 @@ static bool is_called(const char *text, const char *tag, bool whole)
 	return colon && str_equal(colon + 1, tag);
 }
 
-static const struct descriptor *find_tag(const struct index *index, const char *tag)
+/* The first entry called TAG; *different when another image is called so too. */
+static const struct descriptor *find_tag(const struct index *index, const char *tag,
+					 bool *different)
 {
-	for (int whole = 1; whole >= 0; whole--) {
+	const struct descriptor *found = NULL;
+	for (int whole = 1; whole >= 0 && !found; whole--) {
 		for (size_t i = 0; i < index->count; i++) {
-			auto_free char *name = descriptor_annotation(&index->entries[i], REF_NAME);
-			if (is_called(name, tag, whole))
-				return &index->entries[i];
+			const struct descriptor *entry = &index->entries[i];
+			auto_free char *name = descriptor_annotation(entry, REF_NAME);
+			if (!is_called(name, tag, whole))
+				continue;
+			*different = found && !digest_equal(&found->digest, &entry->digest);
+			if (*different)
+				return NULL;
+			found = entry;
 		}
 	}
-	return NULL;
+	return found;
 }
 
 static const struct descriptor *find_digest(const struct index *index, const struct digest *digest)
@@ -128,8 +137,9 @@ static int find_entry(const struct descriptor **out, const struct index *index,
 		      const struct ref *ref, struct err *err)
 {
 	size_t count = 0;
+	bool different = false;
 	*out = digest_known(&ref->digest) ? find_digest(index, &ref->digest)
-	       : ref->tag		  ? find_tag(index, ref->tag)
+	       : ref->tag		  ? find_tag(index, ref->tag, &different)
 					  : find_only(index, &count);
 	if (*out)
 		return 0;
@@ -137,6 +147,8 @@ static int find_entry(const struct descriptor **out, const struct index *index,
 		return err_set(err, ENOENT, "index.json names no %s", digest_show(&ref->digest));
 	if (!ref->tag && count == 0)
 		return err_set(err, ENOENT, "index.json names no image");
+	if (different)
+		return err_set(err, EINVAL, "different images are tagged '%s'", esc(ref->tag));
 	auto_str there = STR_MAX(ERR_TEXT_MAX_BYTES / 2);
 	list_tags(&there, index);
 	if (ref->tag)

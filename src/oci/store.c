@@ -23,6 +23,15 @@ void store_free(struct store *store)
 		store->ops->free(store);
 }
 
+bool store_has(struct store *store, const char *path)
+{
+	struct store_file file;
+	if (store_open(store, path, &file, NULL) < 0)
+		return false;
+	mem_close_fd(&file.fd);
+	return true;
+}
+
 int store_stream(struct store *store, const char *path, uint64_t size, struct stream **out,
 		 struct err *err)
 {

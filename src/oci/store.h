@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,6 +42,8 @@ MUST_USE int store_open_archive(struct store **out, const char *path, struct err
 /* A regular file.  -ENOENT nothing of that name; -EBADMSG it is something else than a file. */
 MUST_USE int store_open(struct store *store, const char *path, struct store_file *out,
 			struct err *err);
+
+bool store_has(struct store *store, const char *path);
 
 /* The same as a stream; its size must be SIZE unless that is UINT64_MAX, else -EBADMSG. */
 MUST_USE int store_stream(struct store *store, const char *path, uint64_t size, struct stream **out,
