@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -41,11 +42,23 @@ static int chown_failed(struct attrs_policy *policy, const struct attrs *attrs, 
 	return 0;
 }
 
-static int xattr_failed(struct attrs_policy *policy, const char *name, struct err *err)
+/*
+ * More than the file system holds for one file.  ext4 says ENOSPC for that, as it does when the
+ * disk is full; then there are no free blocks.
+ */
+static bool is_too_much(int fd, int code)
 {
-	/* E2BIG, ERANGE: more than this file system can hold */
-	if (!is_refusal(errno) && errno != E2BIG && errno != ERANGE && errno != EACCES)
-		return err_sys(err, "set xattr '%s'", esc(name));
+	struct statvfs fs;
+	if (code == ENOSPC)
+		return fstatvfs(fd, &fs) == 0 && fs.f_bavail > 0;
+	return code == E2BIG || code == ERANGE;
+}
+
+static int xattr_failed(struct attrs_policy *policy, int fd, const char *name, struct err *err)
+{
+	int code = errno;
+	if (!is_refusal(code) && code != EACCES && !is_too_much(fd, code))
+		return err_errno(err, code, "set xattr '%s'", esc(name));
 	policy->failed_xattrs++;
 	return 0;
 }
@@ -72,7 +85,7 @@ int attrs_set_fd(struct attrs_policy *policy, int fd, const struct attrs *attrs,
 	for (size_t i = 0; i < attrs->xattr_count; i++) {
 		const struct toc_xattr *x = &attrs->xattrs[i];
 		if (fsetxattr(fd, x->name, x->value, x->size, 0) < 0)
-			r = xattr_failed(policy, x->name, err);
+			r = xattr_failed(policy, fd, x->name, err);
 		if (r < 0)
 			return r;
 	}
@@ -90,7 +103,7 @@ static int set_xattrs_at(struct attrs_policy *policy, int dirfd, const char *nam
 		const struct toc_xattr *x = &attrs->xattrs[i];
 		if (lsetxattr(path, x->name, x->value, x->size, 0) == 0)
 			continue;
-		int r = xattr_failed(policy, x->name, err);
+		int r = xattr_failed(policy, dirfd, x->name, err);
 		if (r < 0)
 			return r;
 	}

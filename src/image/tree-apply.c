@@ -115,6 +115,8 @@ static int step(struct apply *a, struct walk *walk, enum walk_mode mode, const c
 	}
 	if (walk->depth > 0) /* a link to nowhere: peers disagree on what to make there */
 		return err_set(err, EBADMSG, "a symbolic link on the way leads to no directory");
+	if (child != TREE_NONE && inode_of(tree, child)->layer == (a->layer & 0x7fffu))
+		return err_set(err, EBADMSG, "a parent is a file of the same layer");
 	if (child != TREE_NONE)
 		tree_remove(tree, child);
 	return make_implied(a, *at, name, length, at, err);

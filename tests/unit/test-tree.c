@@ -153,6 +153,7 @@ static void test_apply_lets_the_last_entry_win(void **state)
 		{ "d/ d/x d", "d:2" },
 		{ "d/x|d", "d:2" },
 		{ "d|d/x", "d/ d/x:2" },
+		{ "d d/x", "error" },
 		{ "d|d/", "d/" },
 		{ "d/x|d/", "d/ d/x:1" },
 		{ "s>x s", "s:1" },
