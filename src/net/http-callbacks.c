@@ -121,7 +121,7 @@ bool http_callbacks(struct http_transfer *t)
 	       curl_easy_setopt(easy, CURLOPT_PREREQDATA, t) == CURLE_OK;
 }
 
-/* libcurl compares too; this also holds where it does not, as after a Content-Length it ignored. */
+/* libcurl compares too, but takes what ends in the headers for an answer. */
 static bool is_short(const struct http_transfer *t)
 {
 	int status = t->headers.status;
@@ -136,9 +136,7 @@ void http_finish(struct http_transfer *t, CURLcode code)
 	LOCKED(&t->mutex);
 	t->end.os_errno = os_errno;
 	t->end.code = code;
-	if (code == CURLE_OK && !t->headers.complete)
-		t->end.problem = "sent no complete answer";
-	if (code == CURLE_OK && t->headers.complete && is_short(t))
+	if (code == CURLE_OK && (!t->headers.complete || is_short(t)))
 		t->end.code = CURLE_PARTIAL_FILE;
 	t->done = true;
 	pthread_cond_signal(&t->changed);

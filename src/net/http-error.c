@@ -25,7 +25,6 @@ static const struct meaning meanings[] = {
 	{ CODE_TOO_LARGE, EPROTO, "sent a header that is too long", false },
 	{ CURLE_URL_MALFORMAT, EINVAL, "is no host", true },
 	{ CURLE_COULDNT_RESOLVE_PROXY, EAGAIN, "has a proxy whose name cannot be resolved", false },
-	{ CURLE_COULDNT_RESOLVE_HOST, EAGAIN, "cannot be resolved", false },
 	{ CURLE_GOT_NOTHING, EAGAIN, "closed the connection without an answer", false },
 	{ CURLE_PARTIAL_FILE, EAGAIN, "broke off in the middle of an answer", false },
 	{ CURLE_SEND_ERROR, EAGAIN, "broke the connection", true },
@@ -78,7 +77,15 @@ static int raise_connect(const struct http_transfer *t, struct err *err)
 	if (t->end.os_errno == 0)
 		return err_set(err, EAGAIN, "cannot connect to '%s': %s", t->host,
 			       esc(detail_of(t)));
-	return err_errno(err, (int)t->end.os_errno, "cannot connect to '%s'", t->host);
+	char buf[128];
+	return err_set(err, EAGAIN, "cannot connect to '%s': %s", t->host,
+		       strerror_r((int)t->end.os_errno, buf, sizeof(buf)));
+}
+
+static int raise_resolve(const struct http_transfer *t, struct err *err)
+{
+	int length = (int)(strrchr(t->host, ':') - t->host);
+	return err_set(err, EAGAIN, "cannot resolve '%.*s'", length, t->host);
 }
 
 static int raise_late(const struct http_transfer *t, struct err *err)
@@ -123,6 +130,8 @@ int http_fail(const struct http_transfer *t, struct err *err)
 		return raise_stall(t, err);
 	if (end->code == CURLE_COULDNT_CONNECT || end->code == CURLE_ABORTED_BY_CALLBACK)
 		return raise_connect(t, err);
+	if (end->code == CURLE_COULDNT_RESOLVE_HOST)
+		return raise_resolve(t, err);
 	if (end->code == CURLE_OPERATION_TIMEDOUT)
 		return raise_late(t, err);
 	if (end->code == CURLE_SSL_CONNECT_ERROR)

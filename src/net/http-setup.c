@@ -111,7 +111,8 @@ static int set_tls(struct http_transfer *t, const struct http_tls *tls, struct e
 static int set_times(struct http_transfer *t, const struct http_request *request, struct err *err)
 {
 	t->total_timeout_ms = request->total_timeout_ms;
-	bool good = SET(t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)t->http->connect_timeout_ms) &&
+	bool good = SET(t->easy, CURLOPT_FRESH_CONNECT, request->fresh_connection ? 1L : 0L) &&
+		    SET(t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)t->http->connect_timeout_ms) &&
 		    SET(t->easy, CURLOPT_TIMEOUT_MS, (long)request->total_timeout_ms);
 	return good ? 0 : err_set(err, EINVAL, "timeout of %u ms", request->total_timeout_ms);
 }
@@ -144,10 +145,10 @@ static int set_target(struct http_transfer *t, const struct url *url,
 static int set_url(struct http_transfer *t, const struct http_request *request, struct err *err)
 {
 	struct url url = { 0 };
-	int r = url_parse(&url, request->url, err);
-	if (r < 0)
-		return err_set(err, EINVAL, "%s", err ? err_text(err) : "");
-	r = set_target(t, &url, request, err);
+	struct err why = { 0 };
+	if (url_parse(&url, request->url, &why) < 0)
+		return err_set(err, EINVAL, "%s", err_text(&why));
+	int r = set_target(t, &url, request, err);
 	if (r == 0 && url.https)
 		r = set_tls(t, request->tls, err);
 	url_release(&url);

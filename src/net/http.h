@@ -48,6 +48,7 @@ struct http_request {
 	bool refuse_private;	    /* do not connect to loopback, link-local, private, CGNAT or
 				       unspecified        addresses, whatever the name says (checked on the
 				       connected address) */
+	bool fresh_connection;	    /* do not use one that is open: what came on it was bad */
 	unsigned total_timeout_ms;  /* 0: none (blobs); small answers have one */
 };
 

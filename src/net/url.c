@@ -161,8 +161,9 @@ int url_resolve(struct url *out, const struct url *base, const char *location, s
 	if (has_scheme(location))
 		return url_parse(out, location, err);
 	size_t length = strlen(location);
-	/* only a fragment leads nowhere; "/\host" is a path to curl, another host to browsers */
-	if (length == 0 || length > URL_MAX_BYTES || location[0] == '#' || strchr(location, '\\'))
+	/* a fragment alone leads nowhere; "/\host" and "///host" are read in two ways */
+	if (length == 0 || length > URL_MAX_BYTES || location[0] == '#' || strchr(location, '\\') ||
+	    str_starts(location, "///"))
 		return err_set(err, EPROTO, "location of %zu bytes is no URL", length);
 	AUTO_HANDLE handle = curl_url();
 	AUTO_PART text = NULL;
