@@ -1,0 +1,21 @@
+/* Reading what a server answered: bodies with a maximum, and errors as a sentence. */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/err.h"
+
+#define REPLY_ERROR_MAX_BYTES (64u * 1024)
+
+struct http_transfer;
+
+/* The rest of a body, NUL-terminated behind *size, yours to free.  -E2BIG beyond MAX_BYTES. */
+MUST_USE int reply_body(char **out, size_t *size, struct http_transfer *transfer, size_t max_bytes,
+			struct err *err);
+
+/*
+ * An answer that is no success, as error: -ENOENT for 404, -EACCES for 401 and 403, -EAGAIN for
+ * what may pass (408, 425, 429, 5xx), else -EPROTO.  The text is "'HOST' answered STATUS" and what
+ * the body says (errors[].code and message of the distribution spec), escaped and cut.
+ */
+int reply_error(struct http_transfer *transfer, const char *host, struct err *err);
