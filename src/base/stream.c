@@ -39,7 +39,7 @@ int stream_read_all(struct stream *stream, size_t max_bytes, char **out, size_t 
 			return r;
 		if (n > max_bytes - used)
 			return err_set(err, E2BIG, "more than %zu bytes", max_bytes);
-		if (used + n + 1 > capacity) {
+		if (n >= capacity - used) {
 			capacity = 2 * (used + n + 1);
 			char *grown = realloc(all, capacity);
 			if (!grown)
