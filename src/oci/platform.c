@@ -91,6 +91,13 @@ static bool is_known_os(const char *text)
 	return false;
 }
 
+/* "/v8": behind the first slash comes a variant, so before it stands no os. */
+static bool is_variant(const char *text)
+{
+	return text[0] == '/' && text[1] == 'v' && text[2] >= '0' && text[2] <= '9' &&
+	       !strchr(text + 1, '/');
+}
+
 int platform_parse(struct platform *out, const char *text, struct err *err)
 {
 	struct platform p;
@@ -100,11 +107,12 @@ int platform_parse(struct platform *out, const char *text, struct err *err)
 	if (is_known_os(text)) {
 		r = set_part(p.os, text, strlen(text), "os", err);
 	} else {
+		bool has_os = text[size] && !is_variant(text + size);
 		p.variant[0] = '\0';
-		if (text[size])
+		if (has_os)
 			r = set_part(p.os, text, size, "os", err);
 		if (r == 0)
-			r = set_architecture(&p, text[size] ? text + size + 1 : text, err);
+			r = set_architecture(&p, has_os ? text + size + 1 : text, err);
 	}
 	if (r < 0)
 		return err_wrap(err, r, "platform '%s' is not os/arch[/variant]", esc(text));

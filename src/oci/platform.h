@@ -15,7 +15,8 @@ struct platform {
 	char variant[32]; /* "" when none */
 };
 
-/* "linux/arm64/v8", "linux/arm64", "arm64" (the host's os). */
+/* "linux/arm64/v8", "linux/arm64", "arm64", "arm64/v8" (the host's os), "windows" (its
+ * architecture). */
 MUST_USE int platform_parse(struct platform *out, const char *text, struct err *err);
 /* From separate fields, any of them NULL: missing ones from FALLBACK; "arm64/v8" as architecture
  * works. */
