@@ -190,7 +190,9 @@ def skopeo(*args):
 
 
 def push(layout, tag, where, *options):
-    """Copy oci:LAYOUT:TAG to docker://WHERE."""
+    """Copy oci:LAYOUT:TAG to docker://WHERE; byte for byte, unless it is to be converted."""
+    if '--format' not in options:
+        options = '--preserve-digests', *options
     skopeo('copy', '-q', '--dest-tls-verify=false', *options, 'oci:%s:%s' % (layout, tag), 'docker://' + where)
 
 

@@ -26,9 +26,8 @@ static const struct command cmd_check = {
 	.name = "check",
 	.operands = "",
 	.summary = "Concourse: find an image's versions",
-	.about = "Reads {\"source\": ..., \"version\": ...} on standard input, prints the versions "
-		 "that\n"
-		 "are new as a JSON array.  The source's fields are in docs/concourse.md.\n",
+	.about = "Reads {\"source\": ..., \"version\": ...} on standard input, prints the\n"
+		 "versions that are new as a JSON array.  docs/concourse.md has the fields.\n",
 	.run = resource_check,
 };
 
@@ -36,10 +35,9 @@ static const struct command cmd_in = {
 	.name = "in",
 	.operands = "DIR",
 	.summary = "Concourse: fetch one version into a directory",
-	.about = "Reads {\"source\": ..., \"version\": ..., \"params\": ...} on standard input, "
-		 "fills\n"
-		 "DIR, prints the version and its metadata as JSON.  The fields and the files\n"
-		 "made are in docs/concourse.md.\n",
+	.about = "Reads {\"source\": ..., \"version\": ..., \"params\": ...} on standard\n"
+		 "input, fills DIR, prints the version and its metadata as JSON.  The fields\n"
+		 "and the files made are in docs/concourse.md.\n",
 	.run = resource_in,
 };
 

@@ -11,7 +11,7 @@ from mkimage import NOW, Layer as L, Layout, gz, noise, zst
 
 GZ, ZST, RAW = "gzip", "zstd", ""
 # edge-*: every tool should agree. odd-*: legal or seen in the wild, but tools differ (see test_trees.py).
-TAGS = ["edge-gzip", "edge-zstd", "edge-raw", "edge-mixed", "edge-gzmulti", "edge-gzstored", "edge-zstmulti", "edge-gnu", "edge-sparse", "edge-zeros1g",
+TAGS = ["edge-gzip", "edge-zstd", "edge-raw", "edge-mixed", "edge-gzmulti", "edge-gzstored", "edge-zstmulti", "edge-gnu", "edge-sparse", "edge-zeros256m",
         "odd-gnusparse", "odd-zstskip", "odd-symparent", "odd-dupes", "odd-whorder", "odd-hlcross", "odd-chr00", "odd-implicit"]
 
 
@@ -101,20 +101,20 @@ EMPTY = bytes(1024)
 def sparse_layer(formats):
     with tempfile.TemporaryDirectory() as d:
         os.mkdir(d + "/sparse")
-        with open(d + "/sparse/1g", "wb") as f:
-            f.truncate(1 << 30)
-            for off, n in ((0, 4096), (123456789 // 512 * 512, 10000), ((1 << 30) - 777, 777)):
+        with open(d + "/sparse/big", "wb") as f:
+            f.truncate(1 << 27)
+            for off, n in ((0, 4096), (12345678 // 512 * 512, 10000), ((1 << 27) - 777, 777)):
                 f.seek(off); f.write(noise(n, b"%d" % off))
         with open(d + "/sparse/allhole", "wb") as f: f.truncate(10 << 20)
         out = b""
         for fmt, v in formats:
             n = d + "/sparse/" + fmt + (v or "")
-            os.rename(d + "/sparse/1g", n)
+            os.rename(d + "/sparse/big", n)
             a = ["tar", "--sparse", "--format=" + fmt, "--owner=0", "--group=0", "--mtime=@%d" % NOW, "-C", d, "-cf", "-"]
             if v: a.insert(2, "--sparse-version=" + v)
             o = subprocess.run(a + ["sparse/" + os.path.basename(n)] + (["sparse/allhole"] if v == "1.0" else []), check=True, stdout=subprocess.PIPE).stdout
             out += o.rstrip(b"\0") + bytes(-len(o.rstrip(b"\0")) % 512)   # drop the end blocks, keep one archive
-            os.rename(n, d + "/sparse/1g")
+            os.rename(n, d + "/sparse/big")
         return out + bytes(1024)
 
 
@@ -152,7 +152,7 @@ def main():
     o.tag("edge-zstmulti", o.image([(t, ZST, zst_multi(t)) for t in tars[:3]] + [(tars[3], ZST, zst(tars[3], "--ultra", "-20", "--long=26"))]))
     s = sparse_layer([("pax", "1.0"), ("pax", "0.1"), ("pax", "0.0")]); o.tag("edge-sparse", o.image([G[0], (s, GZ, gz(s, 1))]))
     s = sparse_layer([("gnu", None)]); o.tag("odd-gnusparse", o.image([G[0], (s, GZ, gz(s, 1))]))   # typeflag S: umoci 0.4.7 refuses it
-    s = L().f("zeros-1g", bytes(1 << 30)).bytes(); o.tag("edge-zeros1g", o.image([(s, GZ, gz(s, 6))])); del s
+    s = L().f("zeros-256m", bytes(1 << 28)).bytes(); o.tag("edge-zeros256m", o.image([(s, GZ, gz(s, 6))])); del s
     # a lower layer's directory symlink as the parent of a later entry (usrmerge)
     a = L().d("usr").d("usr/lib").f("usr/lib/old", "o").s("lib", "usr/lib").s("abs", "/usr/lib").f("bin/busybox", noise(600000, b"busybox"), mode=0o755).bytes()
     b = L().f("lib/new", "through a relative symlink").f("abs/new2", "through an absolute symlink").wh("lib/old").bytes()

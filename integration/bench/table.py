@@ -1,0 +1,52 @@
+"""Medians, ratios and the limits they are held to."""
+from statistics import median
+
+# what is demanded: (text, tool, field, other tool or None, limit)
+DEMANDS = [
+    ('CPU <= 1.25 x floor', 'rootlet', 'cpu', 'floor', 1.25),
+    ('wall <= 0.5 x gzip', 'rootlet', 'wall', 'gzip', 0.5),
+    ('CPU <= 0.25 x umoci', 'rootlet', 'cpu', 'umoci', 0.25),
+    ('memory <= 100 MiB', 'rootlet', 'rss', None, 100),
+    ('CPU of zlib build <= 2 x ISA-L build', 'rootlet-zlib', 'cpu', 'rootlet', 2),
+]
+
+
+def spread(values, digits):
+    form = '%%.%df' % digits
+    text = form % median(values)
+    if len(values) > 1:
+        text += ' (%s-%s)' % (form % min(values), form % max(values))
+    return text
+
+
+def print_costs(costs):
+    """COSTS: {(image, tool): [Cost, ...]}"""
+    print('| image | tool | n | wall s | CPU s | peak RSS MiB |\n|---|---|---|---|---|---|')
+    for (image, tool), runs in costs.items():
+        cells = ['failed'] * 3
+        if runs:
+            cells = [spread([r.wall for r in runs], 2), spread([r.cpu for r in runs], 2),
+                     '%.0f' % max(r.rss for r in runs)]
+        print('|', ' | '.join([image, tool, str(len(runs)), *cells]), '|')
+
+
+def ratio(costs, image, demand):
+    """What was measured for DEMAND, or None where a tool is missing."""
+    _, tool, field, other, _ = demand
+    mine = [getattr(r, field) for r in costs.get((image, tool), [])]
+    theirs = [getattr(r, field) for r in costs.get((image, other), [])]
+    if not mine or (other and not theirs):
+        return None
+    if not other:
+        return max(mine)
+    return median(mine) / median(theirs)
+
+
+def print_demands(costs):
+    print('\n| image | demand | measured | met |\n|---|---|---|---|')
+    for image in dict.fromkeys(i for i, _ in costs):
+        for demand in DEMANDS:
+            value = ratio(costs, image, demand)
+            met = '-' if value is None else 'yes' if value <= demand[4] else 'no'
+            shown = '-' if value is None else '%.3g' % value
+            print('|', ' | '.join([image, demand[0], shown, met]), '|')
