@@ -72,26 +72,30 @@ static int read_config(struct image *image, struct err *err)
 	if (r == 0)
 		r = config_parse(&image->config, image->config_bytes, image->config_size, err);
 	if (r < 0)
-		return err_wrap(err, r, "config %s", digest_show(&image->manifest.config.digest));
+		return err_wrap(err, r, "config");
 	if (image->config.diff_id_count != image->manifest.layer_count)
 		return err_set(err, EBADMSG, "the manifest has %zu layers, the config %zu diffIDs",
 			       image->manifest.layer_count, image->config.diff_id_count);
 	return 0;
 }
 
+static int find_top(struct image *image, const struct image_options *options, struct err *err)
+{
+	int r = repo_open(&image->repo, &image->ref, &options->repo, err);
+	if (r == 0)
+		r = repo_resolve(image->repo, &image->ref, &image->top, err);
+	image->is_index = media_kind(image->top.descriptor.media_type) == MEDIA_INDEX;
+	return r;
+}
+
 static int read_image(struct image *image, const struct image_options *options, unsigned flags,
 		      struct err *err)
 {
-	int r = repo_resolve(image->repo, &image->ref, &image->top, err);
-	if (r < 0)
-		return r;
-	image->is_index = media_kind(image->top.descriptor.media_type) == MEDIA_INDEX;
 	if (flags & IMAGE_NO_PLATFORM)
 		return 0;
-
 	struct platform host;
 	platform_host(&host);
-	r = find_manifest(image, options->platform ? options->platform : &host, err);
+	int r = find_manifest(image, options->platform ? options->platform : &host, err);
 	if (r < 0)
 		return r;
 	r = manifest_parse(&image->manifest, image->document.descriptor.media_type,
@@ -106,13 +110,17 @@ int image_open(struct image **out, const struct ref *ref, const struct image_opt
 {
 	AUTO(image) image = mem_make(struct image, .repo = NULL);
 	ref_copy(&image->ref, ref);
-	int r = repo_open(&image->repo, ref, &options->repo, err);
+	int r = find_top(image, options, err);
+	/* what registries say names the image already */
+	bool named = r < 0 && ref->kind == REF_REGISTRY;
 	if (r == 0)
 		r = read_image(image, options, flags, err);
-	if (r < 0) {
+	if (r < 0 && !named) {
 		auto_free char *name = ref_text(ref);
 		return err_wrap(err, r, "image '%s'", esc(name));
 	}
+	if (r < 0)
+		return r;
 	*out = TAKE(image);
 	return 0;
 }

@@ -84,9 +84,7 @@ static int check(struct err *err)
 		return r;
 	auto_str answer = STR_MAX(ANSWER_MAX_BYTES);
 	r = check_tag(session, &answer, err);
-	if (r < 0)
-		return err_wrap(err, r, "check '%s'", esc(session->request.source.repository));
-	return session_answer(str_text(&answer), err);
+	return r < 0 ? r : session_answer(str_text(&answer), err);
 }
 
 int resource_check(int argc, char **argv)

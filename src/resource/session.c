@@ -11,6 +11,7 @@
 
 #include "base/esc.h"
 #include "base/io.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "net/http.h"
 #include "oci/creds.h"
@@ -73,6 +74,8 @@ static int prepare(struct session *session, struct err *err)
 	if (r < 0)
 		return r;
 
+	log_debug("platform %s, %s", platform_format(&session->platform).text,
+		  source->username && source->password ? "credentials of the source" : "anonymous");
 	session->creds = creds_of(source->username, source->password, "source.username");
 	session->mirror_creds = creds_of(source->mirror.username, source->mirror.password,
 					 "source.registry_mirror.username");
