@@ -85,13 +85,35 @@ static void add_reason(struct str *out, const char *body, size_t size)
 	}
 }
 
+/* What stands between <NAME> and the next tag. */
+static void add_element(struct str *out, const char *body, const char *name)
+{
+	const char *at = strstr(body, name);
+	size_t length = at ? strcspn(at + strlen(name), "<") : 0;
+	if (length == 0)
+		return;
+	str_add(out, ": ");
+	esc_add(out, at + strlen(name), length < SHOWN_MAX_BYTES ? length : SHOWN_MAX_BYTES);
+}
+
+/* Object stores (S3, Azure, Google) answer <Error><Code>..</Code><Message>..</Message></Error>. */
+static void add_store_reason(struct str *out, const char *body)
+{
+	if (!strstr(body, "<Error>"))
+		return;
+	add_element(out, body, "<Code>");
+	add_element(out, body, "<Message>");
+}
+
 int reply_error(struct http_transfer *transfer, const char *host, struct err *err)
 {
 	auto_str reason = STR_MAX(16 * SHOWN_MAX_BYTES);
 	auto_free char *body = NULL;
 	size_t size = 0;
-	if (reply_body(&body, &size, transfer, REPLY_ERROR_MAX_BYTES, NULL) == 0)
+	if (reply_body(&body, &size, transfer, REPLY_ERROR_MAX_BYTES, NULL) == 0) {
 		add_reason(&reason, body, size);
+		add_store_reason(&reason, body);
+	}
 	int status = http_status(transfer);
 	return err_set(err, code_of(status), "'%s' answered %d%s", esc(host), status,
 		       str_text(&reason));

@@ -76,20 +76,19 @@ int repo_blob(struct repo *repo, const struct descriptor *d, unsigned flags, str
 	return repo->ops->blob(repo, d, flags, out, err);
 }
 
-int repo_blob_bytes(struct repo *repo, const struct descriptor *d, size_t max_bytes, char **out,
-		    size_t *size, struct err *err)
+static int read_blob(struct repo *repo, const struct descriptor *d, unsigned flags,
+		     size_t max_bytes, char **out, size_t *size, struct err *err)
 {
 	AUTO(stream) stream = NULL;
 	auto_free char *bytes = NULL;
 	size_t got = 0;
-	if (d->size != UINT64_MAX && d->size > max_bytes)
-		return err_set(err, E2BIG, "blob %s has %llu bytes, %zu are allowed",
-			       digest_show(&d->digest), (unsigned long long)d->size, max_bytes);
-	int r = repo_blob(repo, d, 0, &stream, err);
+	int r = repo_blob(repo, d, flags, &stream, err);
 	/* one byte more than there should be is let in, to say so */
 	if (r == 0)
 		r = stream_read_all(stream, max_bytes + 1, &bytes, &got, err);
-	if (r == 0 && got > max_bytes)
+	if (r < 0)
+		return r;
+	if (got > max_bytes)
 		r = err_set(err, E2BIG, "more than %zu bytes", max_bytes);
 	if (r == 0)
 		r = check_bytes(bytes, got, &d->digest, d->size, err);
@@ -98,6 +97,19 @@ int repo_blob_bytes(struct repo *repo, const struct descriptor *d, size_t max_by
 	*out = TAKE(bytes);
 	*size = got;
 	return 0;
+}
+
+int repo_blob_bytes(struct repo *repo, const struct descriptor *d, size_t max_bytes, char **out,
+		    size_t *size, struct err *err)
+{
+	if (d->size != UINT64_MAX && d->size > max_bytes)
+		return err_set(err, E2BIG, "blob %s has %llu bytes, %zu are allowed",
+			       digest_show(&d->digest), (unsigned long long)d->size, max_bytes);
+	int r = read_blob(repo, d, 0, max_bytes, out, size, err);
+	/* bytes may have been bent on their way: once more, from the source */
+	if (r == -EBADMSG)
+		r = read_blob(repo, d, REPO_BLOB_FRESH, max_bytes, out, size, err);
+	return r;
 }
 
 void repo_free(struct repo *repo)
