@@ -82,11 +82,12 @@ def get(binary, repository, into):
 
 
 def run_inside(rootfs):
-    if os.geteuid() != 0:
+    chroot = shutil.which('chroot', path='/usr/sbin:/sbin:/usr/bin:/bin')
+    if os.geteuid() != 0 or not chroot:
         return
     say('its command, run in it')
-    print("$ chroot rootfs cat /etc/motd", flush=True)
-    subprocess.run(['chroot', rootfs, '/bin/cat', '/etc/motd'], env={'PATH': '/bin'}, check=True)
+    print('$ chroot rootfs cat /etc/motd', flush=True)
+    subprocess.run([chroot, rootfs, '/bin/cat', '/etc/motd'], env={'PATH': '/bin'}, check=True)
 
 
 @contextlib.contextmanager
