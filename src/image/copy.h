@@ -29,6 +29,6 @@ struct copy_options {
  * request knew, COPY_TRIES_MAX times in all; then -EBADMSG.  -EOPNOTSUPP for a blob without digest
  * or size (layers of docker archives); the rest as repo_blob and the sink.
  */
-#define COPY_TRIES_MAX 3
+#define COPY_TRIES_MAX 2
 MUST_USE int copy_blob(struct repo *repo, const struct descriptor *d, const struct copy_sink *sink,
 		       const struct copy_options *options, struct err *err);
