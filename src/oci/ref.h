@@ -1,9 +1,10 @@
 /*
  * Where an image is, as people write it:
  *
- *	[docker://]HOST/NAME[:TAG][@DIGEST]	a registry; Docker Hub short names as Docker reads
- *them oci:DIR[:TAG]				an OCI image layout oci-archive:FILE[:TAG]
- *the same in a tar file docker-archive:FILE[:NAME:TAG]		docker save, podman save
+ *	[docker://]HOST/NAME[:TAG][@DIGEST]  a registry; short names as Docker reads them
+ *	oci:DIR[:TAG]                        an OCI image layout
+ *	oci-archive:FILE[:TAG]               the same in a tar file
+ *	docker-archive:FILE[:NAME:TAG]       docker save, podman save
  *
  * Grammar: distribution-spec "Pulling manifests" (name, tag), distribution's reference (the host is
  * the first component when it holds "." or ":" or is "localhost").  A ":" in a path belongs to the
