@@ -51,7 +51,7 @@ static void test_digest_parse_refuses_what_is_not_one(void **state)
 		"sha1:a9993e364706816aba3e25717850c26c9cd0d89d",
 		"sha256-ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
 		"sha256:../../../../etc/passwd",
-		" " ABC_256,
+		(" " ABC_256),
 	};
 	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
 		struct digest d = { .algorithm = DIGEST_SHA512 }, before = d;
