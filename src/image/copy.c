@@ -67,8 +67,6 @@ static void set_state(const struct copy_options *options, enum layer_state state
 int copy_blob(struct repo *repo, const struct descriptor *d, const struct copy_sink *sink,
 	      const struct copy_options *options, struct err *err)
 {
-	if (!digest_known(&d->digest) || d->size == UINT64_MAX)
-		return err_set(err, EOPNOTSUPP, "a blob without digest or size cannot be copied");
 	set_state(options, LAYER_RUNNING);
 	int r = attempt(repo, d, 0, sink, options, err);
 	for (int tries = 1; r == -EBADMSG && tries < COPY_TRIES_MAX; tries++) {

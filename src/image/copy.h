@@ -26,8 +26,8 @@ struct copy_options {
 
 /*
  * All bytes of D into SINK.  Bytes that do not match are asked for again, without what the last
- * request knew, COPY_TRIES_MAX times in all; then -EBADMSG.  -EOPNOTSUPP for a blob without digest
- * or size (layers of docker archives); the rest as repo_blob and the sink.
+ * request knew, COPY_TRIES_MAX times in all; then -EBADMSG, also for a D without digest or size;
+ * the rest as repo_blob and the sink.
  */
 #define COPY_TRIES_MAX 2
 MUST_USE int copy_blob(struct repo *repo, const struct descriptor *d, const struct copy_sink *sink,

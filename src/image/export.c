@@ -21,7 +21,6 @@
 #define ARCHIVE_PART_NAME ".rootlet-image.tar"
 #define ARCHIVE_MANIFEST_MAX_BYTES (LAYERS_MAX * 256u)
 #define ENTRY_MODE 0644
-#define TAR_BLOCK_BYTES 512
 
 struct archive {
 	int fd;			   /* borrowed */
@@ -41,13 +40,12 @@ static int entry_begin(struct archive *archive, struct err *err)
 	return tar_writer_file(archive->writer, archive->name, ENTRY_MODE, archive->size, err);
 }
 
-/* The place of the next entry, whether or not the writer has padded the last one yet. */
+/* The writer pads an entry as its last byte comes, so the next one starts where the file ends. */
 static int entry_at(struct archive *archive, struct err *err)
 {
-	off_t at = lseek(archive->fd, 0, SEEK_CUR);
-	if (at < 0)
+	archive->start = lseek(archive->fd, 0, SEEK_CUR);
+	if (archive->start < 0)
 		return err_sys(err, "seek in '%s'", ARCHIVE_NAME);
-	archive->start = (at + TAR_BLOCK_BYTES - 1) / TAR_BLOCK_BYTES * TAR_BLOCK_BYTES;
 	return entry_begin(archive, err);
 }
 
@@ -147,25 +145,10 @@ static int write_archive(int fd, struct image *image, const char *repo_tag,
 	return r < 0 ? r : tar_writer_finish(archive.writer, err);
 }
 
-/* Layers of a docker-save archive have no digests to name and verify them by. */
-static int check_known(const struct image *image, struct err *err)
-{
-	bool known = digest_known(&image->manifest.config.digest);
-	for (size_t i = 0; i < image->manifest.layer_count; i++)
-		known = known && digest_known(&image->manifest.layers[i].digest) &&
-			image->manifest.layers[i].size != UINT64_MAX;
-	if (!known)
-		return err_set(err, EOPNOTSUPP, "layers without digests cannot be written to '%s'",
-			       ARCHIVE_NAME);
-	return 0;
-}
-
 int export_docker_archive(struct image *image, int dirfd, const char *repo_tag,
 			  const struct export_options *options, struct err *err)
 {
-	int r = check_known(image, err);
-	if (r == 0)
-		r = io_remove_tree(dirfd, ARCHIVE_PART_NAME, err);
+	int r = io_remove_tree(dirfd, ARCHIVE_PART_NAME, err);
 	if (r < 0)
 		return r;
 	auto_close int fd = openat(dirfd, ARCHIVE_PART_NAME,

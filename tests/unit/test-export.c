@@ -358,6 +358,25 @@ static void test_layout_refuses_what_does_not_fit(void **state)
 	}
 }
 
+static void test_layout_refuses_two_sizes_for_a_digest(void **state)
+{
+	const struct directory *d = *state;
+	auto_repo repo = { 0 };
+	auto_str text = STR_MAX(TEXT_MAX_BYTES);
+	struct memory_blob *config = blob_put(&repo, "{\"config\":1}");
+	str_add(&text, "{\"schemaVersion\":2,\"config\":");
+	add_descriptor(&text, CONFIG_TYPE, config, config->size);
+	str_add(&text, ",\"layers\":[");
+	add_descriptor(&text, LAYER_TYPE, config, config->size + 1);
+	str_add(&text, "]}");
+	struct memory_blob *manifest = blob_put(&repo, str_text(&text));
+	struct image image __attribute__((cleanup(image_done)));
+	image_at(&image, &repo, manifest, MEDIA_OCI_MANIFEST);
+	assert_int_equal(export_layout(&image, d, 1, NULL), -EBADMSG);
+	assert_int_equal(config->fetches, 0);
+	assert_empty(d);
+}
+
 static void test_layout_bounds_the_depth(void **state)
 {
 	const struct directory *d = *state;
@@ -384,12 +403,16 @@ static void test_layout_that_lacks_a_blob_leaves_nothing(void **state)
 	struct memory_blob *config = blob_put(&repo, "{\"config\":1}");
 	struct memory_blob *gone = blob_put(&repo, "gone"), *there = blob_put(&repo, "there");
 	struct memory_blob *manifest = manifest_put(&repo, config, LAYER_TYPE,
-						    (struct memory_blob *[]){ there, gone, NULL });
+						    (struct memory_blob *[]){ gone, there, NULL });
 	gone->digest.bytes[0] ^= 1;
-	struct image image __attribute__((cleanup(image_done)));
-	image_at(&image, &repo, manifest, MEDIA_OCI_MANIFEST);
-	assert_int_equal(export_layout(&image, d, 3, NULL), -ENOENT);
-	assert_empty(d);
+	for (unsigned jobs = 1; jobs <= 3; jobs += 2) {
+		struct image image __attribute__((cleanup(image_done)));
+		image_at(&image, &repo, manifest, MEDIA_OCI_MANIFEST);
+		assert_int_equal(export_layout(&image, d, jobs, NULL), -ENOENT);
+		assert_empty(d);
+		if (jobs == 1)
+			assert_int_equal(there->fetches, 0);
+	}
 }
 
 static void test_layout_stops_when_cancelled(void **state)
@@ -508,20 +531,23 @@ static void test_archive_with_bad_bytes_is_removed(void **state)
 	assert_empty(d);
 }
 
-static void test_archive_needs_digests(void **state)
+static void test_archive_refuses_sizes_that_lie(void **state)
 {
 	const struct directory *d = *state;
-	auto_repo repo = { 0 };
-	struct memory_blob *config = blob_put(&repo, "{\"config\":1}");
-	struct memory_blob *one = blob_put(&repo, "layer one");
-	struct memory_blob *manifest = manifest_put(&repo, config, LAYER_TYPE,
-						    (struct memory_blob *[]){ one, NULL });
-	struct image image __attribute__((cleanup(image_done)));
-	image_open_at(&image, &repo, config, manifest);
-	image.manifest.layers[0].digest = (struct digest){ 0 };
-	struct export_options options = { 0 };
-	assert_int_equal(export_docker_archive(&image, d->fd, "a:b", &options, NULL), -EOPNOTSUPP);
-	assert_empty(d);
+	for (int delta = -1; delta <= 1; delta += 2) {
+		auto_repo repo = { 0 };
+		struct memory_blob *config = blob_put(&repo, "{\"config\":1}");
+		struct memory_blob *one = blob_put(&repo, "layer one");
+		struct memory_blob *manifest = manifest_put(&repo, config, LAYER_TYPE,
+							    (struct memory_blob *[]){ one, NULL });
+		struct image image __attribute__((cleanup(image_done)));
+		image_open_at(&image, &repo, config, manifest);
+		image.manifest.layers[0].size += (uint64_t)delta;
+		struct export_options options = { 0 };
+		assert_int_equal(export_docker_archive(&image, d->fd, "a:b", &options, NULL),
+				 -EBADMSG);
+		assert_empty(d);
+	}
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -532,12 +558,13 @@ int main(void)
 		TEST(test_layout_of_an_index),
 		TEST(test_layout_fetches_bad_blobs_again),
 		TEST(test_layout_refuses_what_does_not_fit),
+		TEST(test_layout_refuses_two_sizes_for_a_digest),
 		TEST(test_layout_bounds_the_depth),
 		TEST(test_layout_that_lacks_a_blob_leaves_nothing),
 		TEST(test_layout_stops_when_cancelled),
 		TEST(test_archive_holds_each_layer_once),
 		TEST(test_archive_with_bad_bytes_is_removed),
-		TEST(test_archive_needs_digests),
+		TEST(test_archive_refuses_sizes_that_lie),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
