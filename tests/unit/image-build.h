@@ -170,7 +170,7 @@ static inline int place_make(void **state)
 static inline int place_remove(void **state)
 {
 	auto_free struct place *place = *state;
-	auto_close int fd = place->fd;
+	mem_close_fd(&place->fd);
 	auto_close int parent = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return io_remove_tree(parent, place->path + strlen("/tmp/"), NULL);
 }

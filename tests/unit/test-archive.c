@@ -476,7 +476,7 @@ static void test_docker_archive_goes_without_a_layout_for_the_image(void **state
 	auto_files files = { .count = 0 };
 	auto_str tar = STR_MAX(1u << 20);
 	auto_free char *empty = make_index((const char *const[]){ NULL });
-	auto_free char *manifest = files_add_image(&files, TWO);
+	free(files_add_image(&files, TWO));
 	add_docker25_list(&files);
 	files_add_layout(&files, empty);
 	files_tar(&files, &tar);

@@ -268,7 +268,7 @@ static void test_only_regular_files_of_the_right_size_are_blobs(void **state)
 static void test_a_linked_blobs_directory_is_refused(void **state)
 {
 	struct place *place = *state;
-	auto_free char *bytes = write_image(place, NULL);
+	free(write_image(place, NULL));
 	AUTO(repo) repo = NULL;
 	struct document document;
 	assert_int_equal(renameat(place->fd, "blobs", place->fd, "elsewhere"), 0);
