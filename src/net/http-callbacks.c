@@ -43,6 +43,19 @@ static size_t on_header(char *line, size_t one, size_t size, void *arg)
 	return size;
 }
 
+/* Hand the bytes over, or be paused for want of room; true when the owner waits for this much. */
+static bool hand_over(struct http_transfer *t, const char *data, size_t size)
+{
+	uint64_t now = http_now_ms();
+	LOCKED(&t->mutex);
+	t->paused = !body_add(&t->body, data, size);
+	if (t->paused)
+		stall_pause(&t->stall, now);
+	else
+		stall_add(&t->stall, size, now);
+	return t->wanted && t->body.waiting >= t->wanted;
+}
+
 static size_t on_body(char *data, size_t one, size_t size, void *arg)
 {
 	(void)one;
@@ -51,16 +64,10 @@ static size_t on_body(char *data, size_t one, size_t size, void *arg)
 		note_problem(t, "sent no complete answer"); /* what follows a 101 */
 		return CURL_WRITEFUNC_ERROR;
 	}
-	uint64_t now = http_now_ms();
-	LOCKED(&t->mutex);
-	if (!body_add(&t->body, data, size)) {
-		t->paused = true;
-		stall_pause(&t->stall, now);
+	if (hand_over(t, data, size))
+		pthread_cond_signal(&t->changed); /* unlocked: it would only wait for us */
+	if (t->stall.paused)
 		return CURL_WRITEFUNC_PAUSE;
-	}
-	if (t->wanted && t->body.waiting >= t->wanted)
-		pthread_cond_signal(&t->changed);
-	stall_add(&t->stall, size, now);
 	atomic_fetch_add_explicit(&t->http->bytes, size, memory_order_relaxed);
 	return size;
 }

@@ -8,7 +8,8 @@
 
 #include "net/http-internal.h"
 
-/* A piece that is not full waits so long for more bytes: fewer wake-ups, no delay one notices. */
+/* Fewer bytes wait so long for more: fewer wake-ups, and no delay that one notices. */
+#define GATHER_BYTES (2 * BODY_PIECE_BYTES)
 #define GATHER_MS 5
 /* A paused transfer goes on when so much is free: one wake-up for many pieces. */
 #define RESUME_ROOM_BYTES (BODY_MAX_BYTES / 2)
@@ -120,12 +121,12 @@ static struct timespec gather_deadline(void)
 	return at;
 }
 
-/* Until a whole piece is here, or the end, or after GATHER_MS anything. */
+/* Until whole pieces are here, or the end, or after GATHER_MS anything. */
 static void wait_for_bytes(struct http_transfer *t)
 {
-	t->wanted = BODY_PIECE_BYTES;
-	if (t->done || t->body.waiting >= t->wanted)
+	if (t->done || t->body.waiting >= BODY_PIECE_BYTES)
 		return;
+	t->wanted = GATHER_BYTES;
 	struct timespec deadline = gather_deadline();
 	while (!t->done && t->body.waiting < t->wanted) {
 		if (t->wanted == 1)

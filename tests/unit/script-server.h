@@ -143,9 +143,9 @@ static inline void *script_run(void *arg)
 		if (i >= SCRIPT_CONNECTIONS_MAX)
 			abort();
 		server->clients[i] = mem_make(struct script_client, .server = server, .fd = fd);
+		server->connections++; /* before anything is answered */
 		pthread_create(&server->clients[i]->thread, NULL, script_run_client,
 			       server->clients[i]);
-		server->connections++;
 	}
 	return NULL;
 }
