@@ -17,11 +17,12 @@
 void mem_free_pointer(void *pointer_to_pointer);
 void mem_close_fd(const int *fd);
 
-#define auto_free __attribute__((cleanup(mem_free_pointer)))
-#define auto_close __attribute__((cleanup(mem_close_fd)))
+/* unused: clang would warn of a variable that is only held to the end of its scope */
+#define auto_free __attribute__((cleanup(mem_free_pointer), unused))
+#define auto_close __attribute__((cleanup(mem_close_fd), unused))
 
 /* AUTO(cache) cache = ...; calls cache_free() at the end of the scope. */
-#define AUTO(noun) __attribute__((cleanup(noun##_free_pointer))) struct noun *
+#define AUTO(noun) __attribute__((cleanup(noun##_free_pointer), unused)) struct noun *
 /* Once per header of a heap noun: DEFINE_AUTO(cache) */
 #define DEFINE_AUTO(noun)                                       \
 	static inline void noun##_free_pointer(struct noun **p) \
