@@ -311,6 +311,7 @@ def test_in_makes_its_destination(rootlet, tmp_path, app, images):
     ({}, {'architecture': 's390x'}, ['etc', 'motd']),
     ({'architecture': 's390x'}, {'architecture': mkimage.ARCH}, ['big', 'etc', 'motd', 'tool']),
     ({'os': 'linux'}, {'architecture': 's390x'}, ['etc', 'motd']),
+    ('linux/s390x', None, ['etc', 'motd']),
 ])
 def test_in_chooses_the_platform(get, app, images, source, params, wanted):
     done = get({'repository': app, 'platform': source}, images.digest('index'), params and {'platform': params})

@@ -153,6 +153,16 @@ static int read_later(const struct field_set *set, const struct field *field,
 	return err_set(err, EOPNOTSUPP, "%s is not supported yet", path_of(set, field).text);
 }
 
+static int read_object(const struct field_set *set, const struct field_set *const *others,
+		       const struct json_value *value, void *out, struct err *err)
+{
+	*(bool *)out = true;
+	if (!set->from_text || json_type(value) != JSON_STRING)
+		return field_set_read(set, others, value, out, err);
+	const struct field *field = find(set, set->from_text);
+	return read_text(set, field, value, (char **)((char *)out + field->offset), err);
+}
+
 static int read_field(const struct field_set *set, const struct field_set *const *others,
 		      const struct field *field, const struct json_value *value, void *member,
 		      struct err *err)
@@ -169,8 +179,7 @@ static int read_field(const struct field_set *set, const struct field_set *const
 	case FIELD_PEM:
 		return read_pem(set, field, value, member, err);
 	case FIELD_OBJECT:
-		*(bool *)member = true;
-		return field_set_read(field->inner, others, value, member, err);
+		return read_object(field->inner, others, value, member, err);
 	case FIELD_LATER:
 		return read_later(set, field, value, err);
 	}

@@ -35,6 +35,8 @@ struct field_set {
 	const char *place; /* "source" where a misplaced field belongs; NULL: not offered */
 	const struct field *fields;
 	size_t count; /* at most 64 */
+	const char
+		*from_text; /* the field that a string instead of the object stands for, or NULL */
 };
 
 /*

@@ -23,18 +23,30 @@ static const struct field platform_fields[] = {
 	{ "variant", TEXT_AT(source_platform, variant) },
 };
 
-static const struct field_set source_platform_set = { "source.platform", NULL, platform_fields,
-						      N_ELEMENTS(platform_fields) };
-static const struct field_set params_platform_set = { "params.platform", NULL, platform_fields,
-						      N_ELEMENTS(platform_fields) };
+static const struct field_set source_platform_set = {
+	.path = "source.platform",
+	.fields = platform_fields,
+	.count = N_ELEMENTS(platform_fields),
+	.from_text = "architecture",
+};
+static const struct field_set params_platform_set = {
+	.path = "params.platform",
+	.fields = platform_fields,
+	.count = N_ELEMENTS(platform_fields),
+	.from_text = "architecture",
+};
 
 static const struct field mirror_fields[] = {
 	{ "host", TEXT_AT(source_mirror, host) },
 	{ "username", TEXT_AT(source_mirror, username) },
 	{ "password", TEXT_AT(source_mirror, password) },
 };
-static const struct field_set mirror_set = { "source.registry_mirror", NULL, mirror_fields,
-					     N_ELEMENTS(mirror_fields) };
+static const struct field_set mirror_set = {
+	.path = "source.registry_mirror",
+	.fields = mirror_fields,
+	.count = N_ELEMENTS(mirror_fields),
+	.from_text = "host", /* docker-image-resource's way */
+};
 
 static const struct field source_fields[] = {
 	{ "repository", TEXT_AT(source, repository) },
@@ -68,15 +80,22 @@ static const struct field source_fields[] = {
 	{ "azure_tenant_id", FIELD_LATER, 0, NULL },
 	{ "azure_environment", FIELD_LATER, 0, NULL },
 };
-static const struct field_set source_set = { "source", "source", source_fields,
-					     N_ELEMENTS(source_fields) };
+static const struct field_set source_set = {
+	.path = "source",
+	.place = "source",
+	.fields = source_fields,
+	.count = N_ELEMENTS(source_fields),
+};
 
 static const struct field version_fields[] = {
 	{ "tag", TEXT_AT(source_version, tag) },
 	{ "digest", TEXT_AT(source_version, digest) },
 };
-static const struct field_set version_set = { "version", NULL, version_fields,
-					      N_ELEMENTS(version_fields) };
+static const struct field_set version_set = {
+	.path = "version",
+	.fields = version_fields,
+	.count = N_ELEMENTS(version_fields),
+};
 
 static const struct field params_fields[] = {
 	{ "format", TEXT_AT(source_params, format_name) },
@@ -84,8 +103,12 @@ static const struct field params_fields[] = {
 	  &params_platform_set },
 	{ "skip_download", FIELD_BOOL, offsetof(struct source_params, skip_download), NULL },
 };
-static const struct field_set params_set = { "params", "the params of a get step", params_fields,
-					     N_ELEMENTS(params_fields) };
+static const struct field_set params_set = {
+	.path = "params",
+	.place = "the params of a get step",
+	.fields = params_fields,
+	.count = N_ELEMENTS(params_fields),
+};
 
 /* Only to say where they belong. */
 static const struct field put_fields[] = {
@@ -93,18 +116,29 @@ static const struct field put_fields[] = {
 	{ "bump_aliases", FIELD_LATER, 0, NULL },    { "tag_prefix", FIELD_LATER, 0, NULL },
 	{ "additional_tags", FIELD_LATER, 0, NULL },
 };
-static const struct field_set put_set = { "params", "the params of a put step", put_fields,
-					  N_ELEMENTS(put_fields) };
+static const struct field_set put_set = {
+	.path = "params",
+	.place = "the params of a put step",
+	.fields = put_fields,
+	.count = N_ELEMENTS(put_fields),
+};
 
 static const struct field request_fields[] = {
 	{ "source", FIELD_OBJECT, offsetof(struct request, source), &source_set },
 	{ "version", FIELD_OBJECT, offsetof(struct request, version), &version_set },
 	{ "params", FIELD_OBJECT, offsetof(struct request, params), &params_set },
 };
-static const struct field_set in_set = { "", NULL, request_fields, N_ELEMENTS(request_fields) };
+static const struct field_set in_set = {
+	.path = "",
+	.fields = request_fields,
+	.count = N_ELEMENTS(request_fields),
+};
 /* A check has no params. */
-static const struct field_set check_set = { "", NULL, request_fields,
-					    N_ELEMENTS(request_fields) - 1 };
+static const struct field_set check_set = {
+	.path = "",
+	.fields = request_fields,
+	.count = N_ELEMENTS(request_fields) - 1,
+};
 
 static const struct field_set *const all_sets[] = { &source_set, &params_set, &put_set, NULL };
 
@@ -195,6 +229,20 @@ void request_release(struct request *request)
 	*request = (struct request){ 0 };
 }
 
+/* "linux/arm64/v8" where only the architecture is asked for: the part in front, or NULL. */
+static char *take_os(const char **architecture)
+{
+	static const char *const names[] = { "linux/", "windows/", "darwin/", "freebsd/" };
+	for (size_t i = 0; *architecture && i < N_ELEMENTS(names); i++) {
+		size_t length = strlen(names[i]);
+		if (str_starts(*architecture, names[i])) {
+			*architecture += length;
+			return mem_strndup(names[i], length - 1);
+		}
+	}
+	return NULL;
+}
+
 int request_platform(const struct request *request, struct platform *out, struct err *err)
 {
 	const struct source_platform *step = &request->params.platform;
@@ -204,6 +252,8 @@ int request_platform(const struct request *request, struct platform *out, struct
 	/* A variant says something about its own architecture only. */
 	const struct source_platform *cpu = step->architecture ? step : source;
 	const char *variant = step->variant ? step->variant : cpu->variant;
-	return platform_from(out, step->os ? step->os : source->os, cpu->architecture, variant,
-			     &host, err);
+	const char *architecture = cpu->architecture;
+	auto_free char *front = take_os(&architecture);
+	const char *os = step->os ? step->os : front ? front : source->os;
+	return platform_from(out, os, architecture, variant, &host, err);
 }

@@ -14,6 +14,9 @@
 
 #define DIGEST "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
+#define SOURCE(fields) "{\"source\":{\"repository\":\"a\"," fields "}}"
+#define PARAMS(fields) "{\"source\":{\"repository\":\"a\"},\"params\":{" fields "}}"
+
 static int parse(struct request *out, enum source_step step, const char *text, struct err *err)
 {
 	return request_parse(out, step, text, strlen(text), err);
@@ -93,6 +96,17 @@ static void test_request_parse_reads_what_go_reads(void **state)
 	}
 }
 
+static void test_request_parse_takes_a_mirror_as_text(void **state)
+{
+	(void)state;
+	struct request q;
+	assert_int_equal(
+		parse(&q, STEP_CHECK, SOURCE("\"registry_mirror\":\"https://m.test\""), NULL), 0);
+	assert_true(q.source.mirror.present);
+	assert_string_equal(q.source.mirror.host, "https://m.test");
+	request_release(&q);
+}
+
 static void test_request_parse_reads_formats(void **state)
 {
 	(void)state;
@@ -120,9 +134,6 @@ static void test_request_parse_reads_formats(void **state)
 		request_release(&q);
 	}
 }
-
-#define SOURCE(fields) "{\"source\":{\"repository\":\"a\"," fields "}}"
-#define PARAMS(fields) "{\"source\":{\"repository\":\"a\"},\"params\":{" fields "}}"
 
 static const struct {
 	enum source_step step;
@@ -163,8 +174,8 @@ static const struct {
 	  "source.password must be a string, not a number", EINVAL },
 	{ STEP_CHECK, SOURCE("\"tag\":{}"),
 	  "source.tag must be a string, a number or a boolean, not an object", EINVAL },
-	{ STEP_CHECK, SOURCE("\"platform\":\"linux/arm64\""),
-	  "source.platform must be an object, not a string", EINVAL },
+	{ STEP_CHECK, SOURCE("\"platform\":7"), "source.platform must be an object, not a number",
+	  EINVAL },
 	{ STEP_CHECK, SOURCE("\"ca_certs\":\"x\""),
 	  "source.ca_certs must be a list of PEM certificates, not a string", EINVAL },
 	{ STEP_CHECK, SOURCE("\"ca_certs\":[\"x\"]"), "source.ca_certs[0] is not a PEM certificate",
@@ -250,6 +261,10 @@ static void test_request_platform_merges(void **state)
 	} cases[] = {
 		{ "{\"architecture\":\"s390x\"}", "{}", "linux/s390x" },
 		{ "{\"architecture\":\"arm64/v8\"}", "{}", "linux/arm64/v8" },
+		{ "{\"architecture\":\"windows/amd64\"}", "{}", "windows/amd64" },
+		{ "\"linux/arm/v6\"", "{}", "linux/arm/v6" },
+		{ "\"s390x\"", "null", "linux/s390x" },
+		{ "\"s390x\"", "\"windows/arm64/v8\"", "windows/arm64/v8" },
 		{ "{\"architecture\":\"arm64\",\"variant\":\"v8\"}", "{}", "linux/arm64/v8" },
 		{ "{\"os\":\"windows\",\"architecture\":\"amd64\"}", "{}", "windows/amd64" },
 		{ "{\"os\":\"windows\",\"architecture\":\"s390x\"}", "{\"architecture\":\"amd64\"}",
@@ -283,6 +298,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_request_parse_reads_every_field),
 		cmocka_unit_test(test_request_parse_reads_what_go_reads),
+		cmocka_unit_test(test_request_parse_takes_a_mirror_as_text),
 		cmocka_unit_test(test_request_parse_reads_formats),
 		cmocka_unit_test(test_request_parse_says_what_is_wrong),
 		cmocka_unit_test(test_request_parse_refuses_what_is_no_json),
