@@ -1,12 +1,13 @@
 """An image made of what this machine has installed: four layers of programs and one of small files."""
-import hashlib, json, os, platform, shutil, stat, subprocess
+import hashlib, json, os, platform, shutil, stat
 
+from measure import sh
 from registry import ARCHITECTURES
 
 PARTS = ['/usr/bin', '/usr/lib', '/usr/share', '/usr/include']
 SMALL_MAX_BYTES = 16384
 SMALL_FILES = 30000
-NAME = 'host:gzip'
+NAME = 'host'
 
 
 def files_below(top):
@@ -47,9 +48,9 @@ def small_files():
 def write_tar(path, names, arguments=()):
     """A tar of NAMES; the same machine makes the same bytes."""
     command = ['tar', '-c', '--numeric-owner', '--format=posix',
-               '--pax-option=delete=atime,delete=ctime', '--no-recursion', '--null', '-T', '-',
-               '-C', '/', '-f', path, *arguments]
-    subprocess.run(command, input=b'\0'.join(os.fsencode(n.lstrip('/')) for n in names), check=True)
+               '--pax-option=delete=atime,delete=ctime', '--no-recursion', '-f', path, *arguments,
+               '-C', '/', '--null', '-T', '-']
+    sh(*command, input=b'\0'.join(os.fsencode(n.lstrip('/')) for n in names))
 
 
 def sha256(path):
@@ -64,25 +65,25 @@ def make_layers(work, mib):
         tars.append(os.path.join(work, '%d.tar' % i))
         write_tar(tars[-1], take(files_below(top), mib * 2**20 / len(PARTS)))
     tars.append(os.path.join(work, 'small.tar'))
-    write_tar(tars[-1], small_files(), ['--transform=flags=r;s,^,srv/small/,'])
+    write_tar(tars[-1], small_files(), ['--transform=flags=rhS;s,^,srv/small/,'])
     return tars
 
 
 def push(registry, work, mib):
-    """Make the image and push it; it is kept, and made again only for another size."""
-    if registry.has(NAME):
-        return NAME
+    """NAME:TAG of the image, made and pushed if the registry does not have it."""
+    image = '%s:gzip-%d' % (NAME, mib)
+    if registry.has(image):
+        return image
     work = os.path.join(work, 'make')
     shutil.rmtree(work, ignore_errors=True)
     os.makedirs(work)
-    name = NAME.partition(':')[0]
     layers, diff_ids = [], []
     for tar in make_layers(work, mib):
         diff_ids.append(sha256(tar))
-        subprocess.run(['gzip', '-6n', tar], check=True)
+        sh('gzip', '-6n', tar)
         blob = tar + '.gz'
         layers.append(descriptor('application/vnd.oci.image.layer.v1.tar+gzip', blob))
-        registry.push_blob(name, layers[-1]['digest'], blob)
+        registry.push_blob(NAME, layers[-1]['digest'], blob)
     config = os.path.join(work, 'config.json')
     machine = ARCHITECTURES.get(platform.machine(), platform.machine())
     with open(config, 'w') as f:
@@ -91,10 +92,10 @@ def push(registry, work, mib):
     manifest = {'schemaVersion': 2, 'mediaType': 'application/vnd.oci.image.manifest.v1+json',
                 'config': descriptor('application/vnd.oci.image.config.v1+json', config),
                 'layers': layers}
-    registry.push_blob(name, manifest['config']['digest'], config)
-    registry.push_manifest(NAME, manifest)
+    registry.push_blob(NAME, manifest['config']['digest'], config)
+    registry.push_manifest(image, manifest)
     shutil.rmtree(work)
-    return NAME
+    return image
 
 
 def descriptor(media_type, path):

@@ -1,8 +1,9 @@
 """One measured command, and a fresh ext4 for it to write to."""
-import os, shutil, signal, subprocess, threading, time
+import os, shutil, signal, subprocess, sys
 from dataclasses import dataclass
 
 TIMEOUT_S = 1800
+LAUNCH = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'launch.py')
 
 
 @dataclass
@@ -10,28 +11,29 @@ class Cost:
     wall: float  # seconds
     cpu: float   # seconds, user and system, of the command and all its children
     rss: float   # MiB, of the largest single process
+    paths: int = 0  # in the tree it made
 
 
 def measured(argv, log, env=None):
     """Run ARGV, its output into the file LOG; its cost, or None when it failed."""
-    with open(log, 'wb') as out:
-        began = time.monotonic()
-        child = subprocess.Popen(argv, stdout=out, stderr=out, stdin=subprocess.DEVNULL,
-                                 env=env, start_new_session=True)
-        timer = threading.Timer(TIMEOUT_S, os.killpg, (child.pid, signal.SIGKILL))
-        timer.start()
+    reader, writer = os.pipe()
+    with open(log, 'wb') as out, open(reader) as answer:
+        child = subprocess.Popen([sys.executable, '-I', '-S', LAUNCH, str(writer), *argv], stdout=out,
+                                 stderr=out, stdin=subprocess.DEVNULL, env=env, pass_fds=[writer],
+                                 start_new_session=True)
+        os.close(writer)
         try:
-            _, status, used = os.wait4(child.pid, 0)
-        except BaseException:
+            status = child.wait(TIMEOUT_S)
+        except BaseException as e:
             os.killpg(child.pid, signal.SIGKILL)
-            raise
-        finally:
-            timer.cancel()
-        wall = time.monotonic() - began
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode != 0:
-        return None
-    return Cost(wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+            child.wait()
+            if not isinstance(e, subprocess.TimeoutExpired):
+                raise
+            return None
+        if status != 0:
+            return None
+        wall, cpu, rss = answer.read().split()
+        return Cost(float(wall), float(cpu), int(rss) / 1024)
 
 
 class FreshFs:
@@ -60,9 +62,10 @@ class FreshFs:
         self.remove()
 
     def remove(self):
-        while os.path.ismount(self.path):
-            # what a tool mounted below goes with it
-            sh('umount', '-R', '-l', self.path)
+        # what a tool mounted below goes with it; lazily only when something is still running in there
+        for options in (['-R'], ['-R', '-l']):
+            if os.path.ismount(self.path):
+                subprocess.run(['umount', *options, self.path], stderr=subprocess.DEVNULL)
         if os.path.exists(self.image):
             os.unlink(self.image)
 

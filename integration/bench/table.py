@@ -21,12 +21,13 @@ def spread(values, digits):
 
 def print_costs(costs):
     """COSTS: {(image, tool): [Cost, ...]}"""
-    print('| image | tool | n | wall s | CPU s | peak RSS MiB |\n|---|---|---|---|---|---|')
+    print('| image | tool | n | wall s | CPU s | peak RSS MiB | paths |\n|---|---|---|---|---|---|---|')
     for (image, tool), runs in costs.items():
-        cells = ['failed'] * 3
+        cells = ['failed'] * 4
         if runs:
             cells = [spread([r.wall for r in runs], 2), spread([r.cpu for r in runs], 2),
-                     '%.0f' % max(r.rss for r in runs)]
+                     '%.0f' % max(r.rss for r in runs),
+                     '/'.join(str(n) for n in sorted({r.paths for r in runs}) if n) or '-']
         print('|', ' | '.join([image, tool, str(len(runs)), *cells]), '|')
 
 

@@ -20,7 +20,7 @@ class Tools:
         self.registry = registry
         self.binaries = {}
 
-    def build(self, name):
+    def build(self, name, *options):
         """The binary of 'rootlet' or 'rootlet-zlib', built from the source beside this script."""
         given = os.environ.get('BENCH_' + name.upper().replace('-', '_'))
         if given:
@@ -29,7 +29,7 @@ class Tools:
         isal = 'disabled' if name == 'rootlet-zlib' else 'enabled'
         if not os.path.exists(os.path.join(where, 'build.ninja')):
             sh('meson', 'setup', where, self.source, '-Disal=' + isal, '-Dtests=false',
-               '-Dbuildtype=debugoptimized')
+               '-Dbuildtype=debugoptimized', *options)
         sh('ninja', '-C', where, 'rootlet')
         return os.path.join(where, 'rootlet')
 
@@ -78,6 +78,10 @@ class Tools:
         return 'mkdir "$W/out"; ' + '; '.join(
             'curl -fsS %s | %s | %s' % (self.registry.url(name, 'blobs', digest), SERIAL[kind], TAR)
             for digest, _, kind in self.registry.layers(image))
+
+    def rootfs(self, tool, where):
+        """The tree that TOOL made; podman keeps a folder a layer instead."""
+        return os.path.join(where, {'umoci': 'out/rootfs', 'podman': 'none'}.get(tool, 'out'))
 
     def command(self, tool, image):
         full = '%s/%s' % (self.registry.address, image)
