@@ -3,8 +3,6 @@
  * opened, connections about to be used.  A callback that is not content notes why in "end" and
  * makes libcurl give up; http-error.c tells the owner.
  */
-#include <errno.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -101,6 +99,7 @@ static int on_ready(void *arg, char *remote, char *local, int remote_port, int l
 	(void)local_port;
 	struct http_transfer *t = arg;
 	stall_start(&t->stall, t->http->low_speed_ms, http_now_ms());
+	t->sent = true;
 	struct sockaddr_storage addr;
 	if (!t->direct_public)
 		return CURL_PREREQFUNC_OK;

@@ -43,11 +43,16 @@ static const struct meaning meanings[] = {
 	{ CURLE_OUT_OF_MEMORY, ENOMEM, "needs more memory than there is", false },
 };
 
-/* libcurl's words, without what the subject already says. */
+/*
+ * libcurl's words, without what the subject already says.  Those about a proxy may quote it with
+ * its password; nothing else that it says has an at sign.
+ */
 static const char *detail_of(const struct http_transfer *t)
 {
 	static const char certificate[] = "SSL certificate problem: ";
-	const char *text = t->curl_text[0] ? t->curl_text : curl_easy_strerror(t->end.code);
+	const char *text = t->curl_text;
+	if (!text[0] || strchr(text, '@'))
+		text = curl_easy_strerror(t->end.code);
 	return str_starts(text, certificate) ? text + strlen(certificate) : text;
 }
 
@@ -107,10 +112,14 @@ static int raise_stall(const struct http_transfer *t, struct err *err)
 		       STALL_BYTES_PER_SECOND, seconds);
 }
 
-/* A broken chunk is RECV_ERROR to libcurl, as is a reset; only its words tell them apart. */
-static bool is_bad_chunk(const struct http_transfer *t)
+/* Bad framing is RECV_ERROR to libcurl, as is a reset; only its words tell them apart. */
+static int raise_receive(const struct http_transfer *t, struct err *err)
 {
-	return strstr(t->curl_text, "chunk") != NULL;
+	if (strstr(t->curl_text, "chunk"))
+		return err_set(err, EPROTO, "'%s' sent a broken chunk", t->host);
+	if (strstr(t->curl_text, "Too large response headers"))
+		return raise_by_table(t, CODE_TOO_LARGE, err);
+	return raise_by_table(t, t->end.code, err);
 }
 
 /* Likewise a failed handshake: OpenSSL's own complaints are about what the server said. */
@@ -136,10 +145,10 @@ int http_fail(const struct http_transfer *t, struct err *err)
 		return raise_late(t, err);
 	if (end->code == CURLE_SSL_CONNECT_ERROR)
 		return raise_handshake(t, err);
-	if (end->code == CURLE_RECV_ERROR && is_bad_chunk(t))
-		return err_set(err, EPROTO, "'%s' sent a broken chunk", t->host);
+	if (end->code == CURLE_RECV_ERROR)
+		return raise_receive(t, err);
 	/* a line beyond libcurl's limit of 100 KiB; before 8.6 that was OUT_OF_MEMORY */
-	if (end->code == CURLE_OUT_OF_MEMORY && !t->headers.complete && t->stall.bytes > 0)
+	if (end->code == CURLE_OUT_OF_MEMORY && t->sent && !t->headers.complete)
 		return raise_by_table(t, CODE_TOO_LARGE, err);
 	return raise_by_table(t, end->code, err);
 }

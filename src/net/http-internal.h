@@ -76,6 +76,7 @@ struct http_transfer {
 	bool attached;
 	struct stall stall;
 	char curl_text[CURL_ERROR_SIZE]; /* also the owner's, once done */
+	bool sent;			 /* a connection was ready for the request; likewise */
 
 	/* the thread's until answered, then constant */
 	struct headers headers;

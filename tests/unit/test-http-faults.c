@@ -106,6 +106,18 @@ static bool serve_huge_header(struct script_client *c)
 	return script_wait(c);
 }
 
+static bool serve_huge_status(struct script_client *c)
+{
+	char piece[65536];
+	memset(piece, 'a', sizeof(piece));
+	(void)script_say(c, "HTTP/1.1 200 ");
+	for (size_t i = 0; i < 20u << 4; i++) {
+		if (!script_send(c, piece, sizeof(piece)))
+			return false;
+	}
+	return script_wait(c);
+}
+
 static bool serve_many_headers(struct script_client *c)
 {
 	(void)script_say(c, OK);
@@ -237,6 +249,7 @@ static const struct script scripts[] = {
 	{ "/garbage", serve_garbage },
 	{ "/bad-status", serve_bad_status },
 	{ "/huge-header", serve_huge_header },
+	{ "/huge-status", serve_huge_status },
 	{ "/many-headers", serve_many_headers },
 	{ "/large-headers", serve_large_headers },
 	{ "/hints", serve_hints },
@@ -328,6 +341,7 @@ static void test_http_fault_has_its_code_and_words(void **state)
 		{ "/garbage", -EPROTO, 0, "sent no HTTP" },
 		{ "/bad-status", -EPROTO, 0, "sent no" },
 		{ "/huge-header", -EPROTO, 0, "header that is too long" },
+		{ "/huge-status", -EPROTO, 0, "header that is too long" },
 		{ "/many-headers", -EPROTO, 0, "too many headers" },
 		{ "/large-headers", -EPROTO, 0, "too many headers" },
 		{ "/hints", -EPROTO, 0, "too many informational" },
@@ -362,8 +376,8 @@ static void test_http_fault_has_its_code_and_words(void **state)
 static void test_http_hostile_headers_take_no_memory(void **state)
 {
 	struct fixture *f = *state;
-	static const char *const paths[] = { "/huge-header", "/many-headers", "/large-headers",
-					     "/hints", "/trailers" };
+	static const char *const paths[] = { "/huge-header",   "/huge-status", "/many-headers",
+					     "/large-headers", "/hints",       "/trailers" };
 	struct rusage before, after;
 	(void)getrusage(RUSAGE_SELF, &before);
 	for (size_t i = 0; i < 3 * N_ELEMENTS(paths); i++) {
