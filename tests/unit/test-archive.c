@@ -279,6 +279,7 @@ static void test_docker_archive_chooses_by_name(void **state)
 		{ "two:2", NULL, ENOENT,
 		  "holds no 'two:2'; there are: 'docker.io/library/busybox:1', 'x/y:z', "
 		  "'localhost/two:2'" },
+		{ "quay.io/x/y:z", NULL, ENOENT, "holds no 'quay.io/x/y:z'" },
 		{ "busybox", NULL, ENOENT, "holds no 'busybox'" },
 		{ "Busybox", NULL, EINVAL, "lower case" },
 		{ NULL, NULL, EINVAL, "3 images, choose one by 'FILE:NAME:TAG': 'docker.io/" },

@@ -243,9 +243,14 @@ static void test_only_regular_files_of_the_right_size_are_blobs(void **state)
 	static const struct {
 		enum flaw flaw;
 		int code;
+		const char *says;
 	} cases[] = {
-		{ FLAW_MISSING, ENOENT }, { FLAW_LONG, EBADMSG }, { FLAW_SHORT, EBADMSG },
-		{ FLAW_LINK, ELOOP },	  { FLAW_FIFO, EBADMSG }, { FLAW_DIRECTORY, EBADMSG },
+		{ FLAW_MISSING, ENOENT, "No such file" },
+		{ FLAW_LONG, EBADMSG, "has 18 bytes, its descriptor says 9" },
+		{ FLAW_SHORT, EBADMSG, "has 5 bytes" },
+		{ FLAW_LINK, ELOOP, "symbolic link" },
+		{ FLAW_FIFO, EBADMSG, "not a regular file" },
+		{ FLAW_DIRECTORY, EBADMSG, "not a regular file" },
 	};
 	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
 		auto_free char *bytes = write_image(place, NULL);
@@ -257,8 +262,10 @@ static void test_only_regular_files_of_the_right_size_are_blobs(void **state)
 		assert_int_equal(resolve(repo, NULL, &document, NULL), 0);
 		assert_int_equal(manifest_parse(&manifest, NULL, bytes, strlen(bytes), NULL), 0);
 		damage(place, TWO[1], cases[i].flaw);
-		assert_int_equal(repo_blob(repo, &manifest.layers[1], 0, &stream, NULL),
-				 -cases[i].code);
+		struct err err = { 0 };
+		int r = repo_blob(repo, &manifest.layers[1], 0, &stream, &err);
+		if (r != -cases[i].code || !strstr(err_text(&err), cases[i].says))
+			fail_msg("case %zu: %d, %s", i, r, err_text(&err));
 		assert_null(stream);
 		auto_free char *path = blob_path(TWO[1]);
 		(void)unlinkat(place->fd, path, cases[i].flaw == FLAW_DIRECTORY ? AT_REMOVEDIR : 0);

@@ -166,6 +166,8 @@ static void test_parse_bounds_the_length(void **state)
 	memset(text, 'a', 5999);
 	struct ref ref;
 	assert_int_equal(ref_parse(&ref, text, NULL), -EINVAL);
+	memcpy(text, "oci:", 4);
+	assert_int_equal(ref_parse(&ref, text, NULL), -EINVAL);
 }
 
 static void test_text_reads_back(void **state)
