@@ -8,8 +8,7 @@
 
 #include "base/esc.h"
 
-#define NAME_MAX_BYTES 255	     /* XATTR_NAME_MAX */
-#define VALUE_MAX_BYTES (64u * 1024) /* XATTR_SIZE_MAX */
+#define NAME_MAX_BYTES 255 /* XATTR_NAME_MAX */
 
 int tar_xattr_check(const struct tar_xattr *xattr, struct err *err)
 {
@@ -17,9 +16,6 @@ int tar_xattr_check(const struct tar_xattr *xattr, struct err *err)
 	if (length > NAME_MAX_BYTES)
 		return err_set(err, E2BIG, "extended attribute '%s': name of %zu bytes",
 			       esc(xattr->name), length);
-	if (xattr->size > VALUE_MAX_BYTES)
-		return err_set(err, E2BIG, "extended attribute '%s': value of %zu bytes",
-			       esc(xattr->name), xattr->size);
 	return 0;
 }
 

@@ -7,7 +7,10 @@
 #include "base/err.h"
 #include "codec/tar.h"
 
-/* -E2BIG when the name or the value is more than the kernel could hold. */
+/*
+ * -E2BIG when the name is longer than the kernel's.  A value may be larger than the kernel's 64
+ * KiB: images have such, and whoever keeps attributes leaves them out.
+ */
 MUST_USE int tar_xattr_check(const struct tar_xattr *xattr, struct err *err);
 
 /*

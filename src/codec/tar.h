@@ -6,8 +6,8 @@
  * header only; two zero blocks end the archive, one zero block followed by a header is -EBADMSG, an
  * end of the stream at a block boundary after one or no zero block is accepted; a wrong header
  * checksum, a malformed PAX record, a negative or impossible number is -EBADMSG.  Limits: 1 MiB an
- * extension header, 4096 bytes a path or link, 255 a component, 64 KiB an xattr value, 1 MiB of
- * xattrs an entry, 1 Mi extents of a sparse file.
+ * extension header, 4096 bytes a path or link, 255 a component, 1 MiB of xattrs an entry, 1 Mi
+ * extents of a sparse file.
  */
 #pragma once
 

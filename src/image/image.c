@@ -65,7 +65,20 @@ static int find_manifest(struct image *image, const struct platform *platform, s
 	return 0;
 }
 
-static int read_config(struct image *image, struct err *err)
+/*
+ * An image for another operating system is of no use anywhere here.  Another architecture is not
+ * refused: a manifest that no index led to is taken as it is, as docker and registry-image do.
+ */
+static int check_os(const struct image *image, const struct platform *wanted, struct err *err)
+{
+	const struct platform *have = &image->config.platform;
+	if (!have->os[0] || strcmp(have->os, wanted->os) == 0)
+		return 0;
+	return err_set(err, ENOENT, "it is for '%s', not for '%s'", esc(platform_format(have).text),
+		       esc(platform_format(wanted).text));
+}
+
+static int read_config(struct image *image, const struct platform *wanted, struct err *err)
 {
 	int r = repo_blob_bytes(image->repo, &image->manifest.config, CONFIG_MAX_BYTES,
 				&image->config_bytes, &image->config_size, err);
@@ -76,7 +89,7 @@ static int read_config(struct image *image, struct err *err)
 	if (image->config.diff_id_count != image->manifest.layer_count)
 		return err_set(err, EBADMSG, "the manifest has %zu layers, the config %zu diffIDs",
 			       image->manifest.layer_count, image->config.diff_id_count);
-	return 0;
+	return check_os(image, wanted, err);
 }
 
 static int find_top(struct image *image, const struct image_options *options, struct err *err)
@@ -93,16 +106,18 @@ static int read_image(struct image *image, const struct image_options *options, 
 {
 	if (flags & IMAGE_NO_PLATFORM)
 		return 0;
-	struct platform host;
-	platform_host(&host);
-	int r = find_manifest(image, options->platform ? options->platform : &host, err);
+	struct platform wanted;
+	platform_host(&wanted);
+	if (options->platform)
+		wanted = *options->platform;
+	int r = find_manifest(image, &wanted, err);
 	if (r < 0)
 		return r;
 	r = manifest_parse(&image->manifest, image->document.descriptor.media_type,
 			   image->document.bytes, image->document.size, err);
 	if (r < 0 || (flags & IMAGE_NO_CONFIG))
 		return r;
-	return read_config(image, err);
+	return read_config(image, &wanted, err);
 }
 
 int image_open(struct image **out, const struct ref *ref, const struct image_options *options,

@@ -11,6 +11,7 @@
 #include "base/str.h"
 
 #define STRINGS_MAX_BYTES (UINT32_MAX - 2 * TAR_PATH_MAX_BYTES)
+#define XATTR_VALUE_MAX_BYTES (64u * 1024) /* XATTR_SIZE_MAX of the kernel */
 #define XATTR_BYTES_MAX (256u * 1024 * 1024)
 
 struct xattr_record {
@@ -192,7 +193,8 @@ static int add_xattrs(struct toc *toc, const struct tar_entry *entry, struct toc
 {
 	size_t first = toc->xattr_count;
 	for (size_t i = 0; i < entry->xattr_count; i++) {
-		if (!toc_xattr_allowed(entry->xattrs[i].name)) {
+		if (!toc_xattr_allowed(entry->xattrs[i].name) ||
+		    entry->xattrs[i].size > XATTR_VALUE_MAX_BYTES) {
 			toc->dropped_xattrs++;
 			continue;
 		}

@@ -73,5 +73,5 @@ struct toc_xattr {
 size_t toc_xattrs(const struct toc *toc, const struct toc_entry *entry, struct toc_xattr *out,
 		  size_t capacity);
 bool toc_xattr_allowed(const char *name);
-/* Attributes dropped by the allow-list so far. */
+/* Attributes dropped so far: by the allow-list, or with a value larger than the kernel takes. */
 uint64_t toc_dropped_xattrs(const struct toc *toc);

@@ -92,7 +92,7 @@ static int tear_down(void **state)
 		(void)kill(f->pid, SIGKILL);
 		(void)waitpid(f->pid, NULL, 0);
 	}
-	(void)io_remove_tree(AT_FDCWD, f->dir, NULL);
+	IGNORE(io_remove_tree(AT_FDCWD, f->dir, NULL));
 	mem_close_fd(&f->dirfd);
 	free(f->pem);
 	free(f);

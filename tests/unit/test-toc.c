@@ -143,6 +143,23 @@ static void test_xattrs_pass_the_allow_list_only(void **state)
 	assert_int_equal(toc_dropped_xattrs(toc), 4);
 }
 
+static void test_xattrs_too_large_are_dropped(void **state)
+{
+	(void)state;
+	auto_free uint8_t *value = mem_new(65537);
+	const struct tar_xattr given[] = { { "user.a", value, 65536 }, { "user.b", value, 65537 } };
+	const struct tar_entry entry = {
+		.path = "f", .link = "", .xattrs = given, .xattr_count = 2
+	};
+	AUTO(toc) toc = toc_new();
+	uint32_t index;
+	assert_int_equal(toc_add(toc, &entry, &index, NULL), 0);
+	struct toc_xattr kept[2];
+	assert_int_equal(toc_xattrs(toc, toc_at(toc, index), kept, 2), 1);
+	assert_string_equal(kept[0].name, "user.a");
+	assert_int_equal(toc_dropped_xattrs(toc), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -152,6 +169,7 @@ int main(void)
 		cmocka_unit_test(test_add_keeps_root_a_directory),
 		cmocka_unit_test(test_add_cleans_links),
 		cmocka_unit_test(test_xattrs_pass_the_allow_list_only),
+		cmocka_unit_test(test_xattrs_too_large_are_dropped),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
