@@ -95,12 +95,10 @@ static int raise_resolve(const struct http_transfer *t, struct err *err)
 
 static int raise_late(const struct http_transfer *t, struct err *err)
 {
-	long long received = (long long)t->body.received;
-	if (t->headers.complete || t->headers.bytes > 0)
-		return err_set(err, ETIMEDOUT, "'%s' did not finish in %u ms, %lld bytes came",
-			       t->host, t->total_timeout_ms, received);
-	return err_set(err, ETIMEDOUT, "'%s' did not answer in time: %s", t->host,
-		       esc(detail_of(t)));
+	if (!t->sent)
+		return err_set(err, ETIMEDOUT, "cannot connect to '%s' in time", t->host);
+	return err_set(err, ETIMEDOUT, "'%s' did not finish in %u ms, %llu bytes came", t->host,
+		       t->total_timeout_ms, (unsigned long long)t->body.received);
 }
 
 static int raise_stall(const struct http_transfer *t, struct err *err)

@@ -42,14 +42,21 @@ static const char *after_scheme(const char *text)
 	return strncasecmp(text, "http:", 5) == 0 ? text + 5 : NULL;
 }
 
+static bool is_clean(const char *text)
+{
+	for (const char *p = text; *p; p++) {
+		if ((unsigned char)*p <= ' ' || *p == 0x7f || *p == '\\')
+			return false;
+	}
+	return true;
+}
+
 static const char *check_text(const char *text)
 {
 	if (strlen(text) > URL_MAX_BYTES)
 		return "it is too long";
-	for (const char *p = text; *p; p++) {
-		if ((unsigned char)*p <= ' ' || *p == 0x7f || *p == '\\')
-			return "it has a character that no URL has";
-	}
+	if (!is_clean(text))
+		return "it has a character that no URL has";
 	const char *rest = after_scheme(text);
 	if (!rest || !str_starts(rest, "//") || rest[2] == '/' || rest[2] == '\0')
 		return "it is not an absolute http or https URL";
@@ -162,7 +169,7 @@ int url_resolve(struct url *out, const struct url *base, const char *location, s
 		return url_parse(out, location, err);
 	size_t length = strlen(location);
 	/* a fragment alone leads nowhere; "/\host" and "///host" are read in two ways */
-	if (length == 0 || length > URL_MAX_BYTES || location[0] == '#' || strchr(location, '\\') ||
+	if (length == 0 || length > URL_MAX_BYTES || location[0] == '#' || !is_clean(location) ||
 	    str_starts(location, "///"))
 		return err_set(err, EPROTO, "location of %zu bytes is no URL", length);
 	AUTO_HANDLE handle = curl_url();
