@@ -594,6 +594,7 @@ def test_unknown_certificates_are_not_trusted(check, get, secure, images):
     done = check({'repository': repository, 'tag': 'one'})
     assert_failed(done, 5, 'certificate')
     assert_failed(get({'repository': repository}, images.digest('one')), 5, 'certificate', get.to)
+    assert_failed(check({'repository': repository, 'tag': 'one', 'insecure': True}), 5, 'certificate')
 
 
 # ---- mirrors of Docker Hub

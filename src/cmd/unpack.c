@@ -150,7 +150,7 @@ static int unpack(struct outcome *out, const char *name, const char *path, struc
 	out->layers = image->manifest.layer_count;
 	r = unpack_opened(out, image, path, args, err);
 	out->seconds = now() - started;
-	return r < 0 ? err_wrap(err, r, "unpack '%s'", out->image) : 0;
+	return r;
 }
 
 static void add_count(struct str *out, uint64_t count, const char *what)
