@@ -1,4 +1,7 @@
-/* Error values.  Texts are cut, never overflowed: a cut text ends in "...". */
+/*
+ * Error values.  Texts are cut, never overflowed: a cut text ends in "...".  The names in
+ * parentheses are the functions behind the macros of the header.
+ */
 #include "base/err.h"
 
 #include <errno.h>
@@ -30,7 +33,7 @@ static int throw_text(struct err *err, int code, const char *reason, const char 
 	return -code;
 }
 
-int err_set(struct err *err, int code, const char *format, ...)
+int(err_set)(struct err *err, int code, const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
@@ -39,7 +42,7 @@ int err_set(struct err *err, int code, const char *format, ...)
 	return r;
 }
 
-int err_errno(struct err *err, int code, const char *format, ...)
+int(err_errno)(struct err *err, int code, const char *format, ...)
 {
 	char buf[128];
 	va_list args;
@@ -49,7 +52,7 @@ int err_errno(struct err *err, int code, const char *format, ...)
 	return r;
 }
 
-int err_sys(struct err *err, const char *format, ...)
+int(err_sys)(struct err *err, const char *format, ...)
 {
 	int code = errno ? errno : EIO;
 	char buf[128];
@@ -60,7 +63,7 @@ int err_sys(struct err *err, const char *format, ...)
 	return r;
 }
 
-int err_wrap(struct err *err, int r, const char *format, ...)
+int(err_wrap)(struct err *err, int r, const char *format, ...)
 {
 	if (!err)
 		return r;

@@ -37,6 +37,21 @@ int err_errno(struct err *err, int code, const char *format, ...) PRINTF_LIKE(3,
 /* Put what the caller was doing in front of what is there; returns R unchanged (R < 0). */
 int err_wrap(struct err *err, int r, const char *format, ...) PRINTF_LIKE(3, 4);
 
+/*
+ * What these return is negative.  Said here, in the callers' sight, so that compilers and analyzers
+ * know that an output is set wherever the result is 0; and a wrong code of ours ends right there.
+ */
+static inline int err_negative(int r)
+{
+	if (r >= 0)
+		__builtin_trap();
+	return r;
+}
+#define err_set(...) err_negative((err_set)(__VA_ARGS__))
+#define err_sys(...) err_negative((err_sys)(__VA_ARGS__))
+#define err_errno(...) err_negative((err_errno)(__VA_ARGS__))
+#define err_wrap(...) err_negative((err_wrap)(__VA_ARGS__))
+
 /* The text, escaped where it was made; never NULL. */
 const char *err_text(const struct err *err);
 
