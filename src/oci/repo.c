@@ -83,13 +83,8 @@ static int read_blob(struct repo *repo, const struct descriptor *d, unsigned fla
 	auto_free char *bytes = NULL;
 	size_t got = 0;
 	int r = repo_blob(repo, d, flags, &stream, err);
-	/* one byte more than there should be is let in, to say so */
 	if (r == 0)
-		r = stream_read_all(stream, max_bytes + 1, &bytes, &got, err);
-	if (r < 0)
-		return r;
-	if (got > max_bytes)
-		r = err_set(err, E2BIG, "more than %zu bytes", max_bytes);
+		r = stream_read_all(stream, max_bytes, &bytes, &got, err);
 	if (r == 0)
 		r = check_bytes(bytes, got, &d->digest, d->size, err);
 	if (r < 0)
