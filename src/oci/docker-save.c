@@ -53,6 +53,12 @@ static int take_image(struct docker_image *out, const struct json_value *object,
 	return r;
 }
 
+static void move(struct docker_save *out, struct docker_save *save)
+{
+	*out = *save;
+	*save = (struct docker_save){ 0 };
+}
+
 int docker_save_parse(struct docker_save *out, const void *bytes, size_t size, struct err *err)
 {
 	AUTO(json) json = NULL;
@@ -77,8 +83,7 @@ int docker_save_parse(struct docker_save *out, const void *bytes, size_t size, s
 		if (r < 0)
 			return err_wrap(err, r, "image %zu", i + 1);
 	}
-	*out = save;
-	save = (struct docker_save){ 0 };
+	move(out, &save);
 	return 0;
 }
 

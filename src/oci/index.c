@@ -16,6 +16,12 @@
 
 #define LISTED_MAX 20
 
+static void move(struct index *out, struct index *index)
+{
+	*out = *index;
+	*index = (struct index){ 0 };
+}
+
 int index_parse(struct index *out, const char *media_type, const void *bytes, size_t size,
 		struct err *err)
 {
@@ -43,8 +49,7 @@ int index_parse(struct index *out, const char *media_type, const void *bytes, si
 			return err_wrap(err, r, "entry %zu of the index", i + 1);
 		index.count++;
 	}
-	*out = index;
-	index = (struct index){ 0 };
+	move(out, &index);
 	return 0;
 }
 
