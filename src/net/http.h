@@ -45,9 +45,9 @@ struct http_request {
 	const void *body;	    /* for POST; borrowed until http_open returns */
 	size_t body_size;
 	const struct http_tls *tls; /* NULL: system trust */
-	bool refuse_private;	    /* do not connect to loopback, link-local, private, CGNAT or
-				       unspecified        addresses, whatever the name says (checked on the
-				       connected address) */
+	bool refuse_private;	    /* connect to no loopback, link-local, private, CGNAT or
+				       unspecified address, whatever the name says (the connected
+				       address is judged; behind a proxy only a literal can be) */
 	bool fresh_connection;	    /* do not use one that is open: what came on it was bad */
 	unsigned total_timeout_ms;  /* 0: none (blobs); small answers have one */
 };

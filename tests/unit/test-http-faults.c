@@ -150,6 +150,19 @@ static bool serve_hints(struct script_client *c)
 	return script_say(c, OK "Content-Length: 0\r\n\r\n");
 }
 
+/* Few answers and few lines, but much in each. */
+static bool serve_large_hints(struct script_client *c)
+{
+	char piece[32768];
+	memset(piece, 'a', sizeof(piece));
+	for (size_t i = 0; i < 15; i++) {
+		if (!script_say(c, "HTTP/1.1 103 Early\r\nX-A: ") ||
+		    !script_send(c, piece, sizeof(piece)) || !script_say(c, "\r\n\r\n"))
+			return false;
+	}
+	return script_say(c, OK "Content-Length: 0\r\n\r\n");
+}
+
 static bool serve_trailers(struct script_client *c)
 {
 	(void)script_say(c, OK "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n");
@@ -253,6 +266,7 @@ static const struct script scripts[] = {
 	{ "/many-headers", serve_many_headers },
 	{ "/large-headers", serve_large_headers },
 	{ "/hints", serve_hints },
+	{ "/large-hints", serve_large_hints },
 	{ "/trailers", serve_trailers },
 	{ "/encoded", serve_encoded },
 	{ "/encoded-twice", serve_encoded_twice },
@@ -345,6 +359,7 @@ static void test_http_fault_has_its_code_and_words(void **state)
 		{ "/many-headers", -EPROTO, 0, "too many headers" },
 		{ "/large-headers", -EPROTO, 0, "too many headers" },
 		{ "/hints", -EPROTO, 0, "too many informational" },
+		{ "/large-hints", -EPROTO, 0, "too many headers" },
 		{ "/trailers", -EPROTO, 5, "too many headers" },
 		{ "/encoded", -EPROTO, 0, "Content-Encoding" },
 		{ "/encoded-twice", -EPROTO, 0, "Content-Encoding" },

@@ -107,6 +107,13 @@ static bool serve_fickle(struct script_client *c)
 	return false;
 }
 
+static bool serve_fickle_reset(struct script_client *c)
+{
+	(void)serve_hello(c);
+	(void)script_read(c);
+	return script_reset(c);
+}
+
 static bool serve_slow_start(struct script_client *c)
 {
 	(void)usleep(300 * 1000);
@@ -129,6 +136,7 @@ static const struct script scripts[] = {
 	{ "/identity", serve_identity },
 	{ "/same-lengths", serve_same_lengths },
 	{ "/fickle", serve_fickle },
+	{ "/fickle-reset", serve_fickle_reset },
 	{ "/slow-start", serve_slow_start },
 	{ "http://proxied.invalid/mirror", serve_mirror },
 	{ NULL, NULL },
@@ -298,12 +306,29 @@ static void test_http_reuses_connections(void **state)
 static void test_http_survives_a_silent_close(void **state)
 {
 	struct fixture *f = *state;
-	for (size_t i = 0; i < 5; i++) {
-		AUTO(http_transfer) t = open_path(f, "GET", "/fickle");
+	for (size_t i = 0; i < 10; i++) {
+		AUTO(http_transfer) t = open_path(f, "GET", i < 5 ? "/fickle" : "/fickle-reset");
 		auto_free char *body = read_all(t);
 		assert_string_equal(body, "hello");
 	}
-	assert_int_equal(f->server->connections, 5);
+	assert_int_equal(f->server->connections, 10);
+}
+
+/* fresh_connection leaves those that are open alone. */
+static void test_http_opens_a_fresh_connection(void **state)
+{
+	struct fixture *f = *state;
+	auto_free char *url = url_of(f, "/hello");
+	for (size_t i = 0; i < 4; i++) {
+		const struct http_request request = { .method = "GET",
+						      .url = url,
+						      .fresh_connection = i % 2 };
+		AUTO(http_transfer) t = NULL;
+		assert_int_equal(http_open(&t, f->http, &request, NULL), 0);
+		auto_free char *body = read_all(t);
+		assert_string_equal(body, "hello");
+	}
+	assert_int_equal(f->server->connections, 3);
 }
 
 static void test_http_open_refuses_bad_requests(void **state)
@@ -402,6 +427,7 @@ int main(void)
 		TEST(test_http_sends_what_was_asked_and_no_more),
 		TEST(test_http_reuses_connections),
 		TEST(test_http_survives_a_silent_close),
+		TEST(test_http_opens_a_fresh_connection),
 		TEST(test_http_open_refuses_bad_requests),
 		TEST(test_http_refuses_private_addresses),
 		TEST(test_http_refuses_a_private_connection_it_has),

@@ -154,6 +154,7 @@ static void test_retry_after_parse_knows_seconds_and_dates(void **state)
 		{ "Friday, 02-Jan-26 00:00:00 GMT", 86400 },
 		{ "Sun nonsense", -1 },
 		{ "01 Jan 2026 00:00:30 GMT", -1 },
+		{ "Jan 01 2026 00:00:30 GMT", -1 },
 	};
 	const int64_t new_year_2026 = 1767225600;
 	for (size_t i = 0; i < N_ELEMENTS(cases); i++)
