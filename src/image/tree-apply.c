@@ -223,7 +223,7 @@ static bool passes_replaced_link(struct apply *a, const char *path)
 static int hide(struct apply *a, const struct toc_entry *entry, struct err *err)
 {
 	const char *path = toc_string(a->toc, entry->path), *base = "";
-	uint32_t node;
+	uint32_t node = TREE_NONE;
 	char dir[TAR_PATH_MAX_BYTES + 1];
 	const char *slash = strrchr(path, '/');
 	size_t n = entry->kind == TOC_OPAQUE ? strlen(path) : slash ? (size_t)(slash - path) : 0;
@@ -335,8 +335,8 @@ static int update_directory(struct apply *a, uint32_t node, const struct toc_ent
 static int place(struct apply *a, const struct toc_entry *entry, struct err *err)
 {
 	struct tree *tree = a->tree;
-	const char *path = toc_string(a->toc, entry->path), *base;
-	uint32_t parent, inode = TREE_NONE;
+	const char *path = toc_string(a->toc, entry->path), *base = "";
+	uint32_t parent = TREE_NONE, inode = TREE_NONE;
 	if (!*path)
 		return update_directory(a, TREE_ROOT, entry, err);
 	if (entry->kind == TOC_HARDLINK) {

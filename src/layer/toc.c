@@ -138,6 +138,7 @@ static enum marker classify(const char *clean)
 		if (str_starts(p, ".wh..wh."))
 			return MARKER_IGNORE;
 		const char *name = p + 4;
+		/* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Branch): it is behind ".wh." */
 		if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 			return MARKER_BAD;
 		return MARKER_WHITEOUT;

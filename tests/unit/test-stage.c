@@ -125,8 +125,8 @@ static void test_conflicting_layers_end_right(void **state)
 {
 	struct box *box = *state;
 	static const char *const layers[] = {
-		"a=1 d/x=x d/y=y was/dir/f=f file=plain lib/ lib/old=old dir/sub/g=g "
-		"gone/deep/er/h=h",
+		("a=1 d/x=x d/y=y was/dir/f=f file=plain lib/ lib/old=old dir/sub/g=g "
+		 "gone/deep/er/h=h"),
 		"s>lib a=2 .wh.gone= d/.wh.y= was=file file/now/in=in",
 		"s/new=new d/x=xx lib/old=newer dir/.wh..wh..opq= dir/only=o",
 	};
