@@ -73,7 +73,7 @@ static int unknown(const char *name)
 {
 	const char *names[COMMANDS_MAX];
 	for (size_t i = 0; i < N_ELEMENTS(commands); i++)
-		names[i] = commands[i]->name; /* NOLINT(clang-analyzer-core.NullDereference): never NULL */
+		names[i] = commands[i]->name; /* NOLINT(clang-analyzer-core.*) */
 	const char *near = str_nearest(name, names, N_ELEMENTS(commands));
 	struct err err = { 0 };
 	const char *what = name[0] == '-' ? "option" : "command";
