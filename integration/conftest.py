@@ -14,7 +14,7 @@ sys.path.insert(0, str(HERE / 'lab'))
 import mkimage  # noqa: E402
 import runner  # noqa: E402
 
-USER = 'rootlet-test'
+USER = 'rootlet-test-%d' % os.getpid()
 
 
 def cannot(reason):
