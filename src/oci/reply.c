@@ -110,7 +110,7 @@ int reply_error(struct http_transfer *transfer, const char *host, struct err *er
 	auto_str reason = STR_MAX(16 * SHOWN_MAX_BYTES);
 	auto_free char *body = NULL;
 	size_t size = 0;
-	if (reply_body(&body, &size, transfer, REPLY_ERROR_MAX_BYTES, NULL) == 0) {
+	if (reply_body(&body, &size, transfer, REPLY_ERROR_MAX_BYTES, NULL) == 0 && body) {
 		add_reason(&reason, body, size);
 		add_store_reason(&reason, body);
 	}
