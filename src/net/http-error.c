@@ -31,8 +31,6 @@ static const struct meaning meanings[] = {
 	{ CURLE_RECV_ERROR, EAGAIN, "broke the connection", true },
 	{ CURLE_SEND_FAIL_REWIND, EAGAIN, "broke the connection", false },
 	{ CURLE_AGAIN, EAGAIN, "broke the connection", false },
-	{ CURLE_HTTP2, EAGAIN, "broke the connection", true },
-	{ CURLE_HTTP2_STREAM, EAGAIN, "broke off an answer", true },
 	{ CURLE_PROXY, EAGAIN, "is not reached through the proxy", true },
 	{ CURLE_PEER_FAILED_VERIFICATION, EPROTO, "has a certificate that is not trusted", true },
 	{ CURLE_SSL_ISSUER_ERROR, EPROTO, "has a certificate that is not trusted", true },

@@ -142,8 +142,6 @@ static int check_stalls(struct http *http)
 		next = t->next;
 		if (!stall_check(&t->stall, now, &wait_ms))
 			continue;
-		/* a connection that other streams share may be as dead for the next request */
-		(void)curl_easy_setopt(t->easy, CURLOPT_FORBID_REUSE, 1L);
 		detach(http, t);
 		LOCKED(&t->mutex);
 		t->end.stalled = true;

@@ -1,10 +1,10 @@
 /*
  * HTTP over one libcurl multi thread; requests are opened and read blocking, from any thread.
  *
- * One call is one request to one URL: no redirects are followed, no credentials are remembered, no
- * cookies, no netrc, no retries (net/retry.h decides, the registry client loops).  Only https and
- * http; a URL with userinfo is refused.  "Accept-Encoding: identity" is always sent, a
- * Content-Encoding in an answer makes http_next fail.  Proxies come from the environment as curl
+ * One call is one HTTP/1.1 request to one URL: no redirects are followed, no credentials are
+ * remembered, no cookies, no netrc, no retries (net/retry.h decides, the registry client loops).
+ * Only https and http; a URL with userinfo is refused.  "Accept-Encoding: identity" is always sent,
+ * a Content-Encoding in an answer makes http_next fail.  Proxies come from the environment as curl
  * reads it (http_proxy, https_proxy, no_proxy, also in capitals except HTTP_PROXY), never for
  * loopback addresses.
  *
