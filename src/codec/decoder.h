@@ -6,7 +6,7 @@
  * zeros behind the last gzip member are fine (gzip(1) takes them), any other garbage is -EBADMSG;
  * so are a wrong CRC32 or ISIZE, a cut member and a zstd window above 128 MiB or a dictionary. gzip
  * is inflated by ISA-L or zlib, whichever Meson chose (gzip-isal.c, gzip-zlib.c): one interface,
- * equal results.
+ * equal results for all that compressors write.
  */
 #pragma once
 

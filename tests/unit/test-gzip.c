@@ -165,6 +165,8 @@ static void test_gzip_zeros_behind_are_fine_but_nothing_else(void **state)
 		bytes_add_zeros(&good, n);
 		expect_good(&good, &plain);
 	}
+	add_member(&good, &plain, &(const struct member){ .level = 6 });
+	expect_bad(&good);
 }
 
 static void test_gzip_bad_headers_are_refused(void **state)
@@ -249,14 +251,23 @@ static void test_gzip_wrong_trailers_are_refused(void **state)
 
 static void test_gzip_deflate_that_looks_back_too_far_is_refused(void **state)
 {
-	/* a fixed block: literal 'a', then a match of 3 bytes, 4 back; end */
-	static const uint8_t too_far[] = { 0x4b, 0x04, 0x62, 0x00, 0x00 };
+	/* a fixed block: literal 'a', then three bytes from 1 or from 4 back; end */
+	static const uint8_t near[] = { 0x4b, 0x04, 0x02, 0x00 };
+	static const uint8_t far[] = { 0x4b, 0x04, 0x62, 0x00 };
 	(void)state;
-	auto_bytes in = { 0 };
-	bytes_add(&in, (uint8_t[]){ 0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3 }, 10);
-	bytes_add(&in, too_far, sizeof(too_far));
-	bytes_add_zeros(&in, 8);
-	expect_bad(&in);
+	for (int i = 0; i < 2; i++) {
+		auto_bytes plain = { 0 };
+		auto_bytes in = { 0 };
+		bytes_add(&plain, "aaaa", 4);
+		bytes_add(&in, (uint8_t[]){ 0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3 }, 10);
+		bytes_add(&in, i ? far : near, sizeof(near));
+		bytes_add_le32(&in, (uint32_t)crc32(0, plain.data, 4));
+		bytes_add_le32(&in, 4);
+		if (i)
+			expect_bad(&in);
+		else
+			expect_good(&in, &plain);
+	}
 }
 
 static int compare_file(const char *name, const void *data, size_t size, void *arg)

@@ -9,6 +9,9 @@
 
 #include "tests/unit/tar-read.h"
 
+#define NAME_50 "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
+#define LONG_NAME "user." NAME_50 NAME_50 NAME_50 NAME_50 NAME_50 /* 255 bytes */
+
 static void test_tar_pax_ids_fit_32_bits_and_are_not_minus_one(void **state)
 {
 	static const struct {
@@ -97,6 +100,22 @@ static void test_tar_pax_size_is_of_the_file_alone(void **state)
 	expect(&a, str_text(&wanted));
 }
 
+static void test_tar_pax_impossible_sizes_are_refused(void **state)
+{
+	static const char *const sizes[] = { "9007199254740993", "9223372036854775807",
+					     "18446744073709551615" };
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(sizes); i++) {
+		ARCHIVE(a);
+		auto_str got = STR_MAX(1000);
+		add_pax(&a, "size", sizes[i]);
+		add_raw(&a, &(const struct raw){ 0 });
+		struct reading reading = read_pieces(&got, &a, 1000, false);
+		assert_int_equal(reading.r, -EBADMSG);
+		assert_int_equal(reading.count, 0); /* not only when its data are missing */
+	}
+}
+
 static void test_tar_pax_global_headers_are_checked_and_ignored(void **state)
 {
 	(void)state;
@@ -148,7 +167,7 @@ static void test_tar_pax_bad_xattrs_are_refused(void **state)
 {
 	static const struct {
 		const char *key;
-		size_t value_bytes;
+		size_t value_bytes; /* of A */
 		int code;
 	} cases[] = {
 		{ "SCHILY.xattr.user.a", 100000, 0 },
@@ -157,6 +176,8 @@ static void test_tar_pax_bad_xattrs_are_refused(void **state)
 		{ "LIBARCHIVE.xattr.user.%6", 4, EBADMSG },
 		{ "LIBARCHIVE.xattr.user.%00", 4, EBADMSG },
 		{ "LIBARCHIVE.xattr.user.%zz", 4, EBADMSG },
+		{ "SCHILY.xattr." LONG_NAME, 1, 0 },
+		{ "SCHILY.xattr." LONG_NAME "n", 1, E2BIG },
 	};
 	(void)state;
 	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
@@ -173,6 +194,18 @@ static void test_tar_pax_bad_xattrs_are_refused(void **state)
 	}
 }
 
+static void test_tar_pax_base64_has_an_alphabet(void **state)
+{
+	static const char *const values[] = { "QUJ!", "QU J", "QUI=QUI=", "====", "QUJD\n" };
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(values); i++) {
+		ARCHIVE(a);
+		add_pax(&a, "LIBARCHIVE.xattr.user.a", values[i]);
+		add_file(&a, "f", "");
+		expect_error(&a, EBADMSG);
+	}
+}
+
 static void test_tar_pax_bad_records_are_refused(void **state)
 {
 	static const struct {
@@ -182,7 +215,7 @@ static void test_tar_pax_bad_records_are_refused(void **state)
 #define CASE(text) { text, sizeof(text) - 1 }
 		CASE("path=x\n"),
 		CASE(" 9 path=x\n"),
-		CASE("9path=x\n"),
+		CASE("8path=x\n"),
 		CASE("-9 path=x\n"),
 		CASE("+9 path=x\n"),
 		CASE("0x9 path=x\n"),
@@ -226,9 +259,11 @@ int main(void)
 		cmocka_unit_test(test_tar_pax_ids_fit_32_bits_and_are_not_minus_one),
 		cmocka_unit_test(test_tar_pax_times_count_nanoseconds_forward),
 		cmocka_unit_test(test_tar_pax_size_is_of_the_file_alone),
+		cmocka_unit_test(test_tar_pax_impossible_sizes_are_refused),
 		cmocka_unit_test(test_tar_pax_global_headers_are_checked_and_ignored),
 		cmocka_unit_test(test_tar_pax_xattrs_in_both_encodings),
 		cmocka_unit_test(test_tar_pax_bad_xattrs_are_refused),
+		cmocka_unit_test(test_tar_pax_base64_has_an_alphabet),
 		cmocka_unit_test(test_tar_pax_bad_records_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

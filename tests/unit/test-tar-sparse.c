@@ -119,6 +119,7 @@ static void test_tar_sparse_files_in_all_formats(void **state)
 		  "f s 644 0:0 0 100 [4]abcde\n" },
 		{ { { 1048576, 0 } }, 1, 1048576, "", "f s 644 0:0 0 1048576\n" },
 		{ { { 0, 5 } }, 1, 5, "abcde", "f s 644 0:0 0 5 abcde\n" },
+		{ { { 0, 0 }, { 1, 0 }, { 4, 3 } }, 3, 9, "abc", "f s 644 0:0 0 9 [4]abc\n" },
 		{ { { 1, 1 }, { 3, 1 }, { 5, 1 } }, 3, 7, "abc", "f s 644 0:0 0 7 [1]a[3]b[5]c\n" },
 		{ { { 1ull << 32, 2 } },
 		  1,
@@ -162,6 +163,33 @@ static void test_tar_sparse_maps_may_be_long(void **state)
 			   data.data);
 		expect(&a, str_text(&wanted));
 	}
+}
+
+static void test_tar_sparse_maps_have_a_limit(void **state)
+{
+	const size_t count = ((size_t)1 << 20) + 1;
+	(void)state;
+	auto_free struct pair *pairs = mem_new(count * sizeof(*pairs));
+	for (size_t i = 0; i < count; i++)
+		pairs[i] = (struct pair){ i, 0 };
+	for (size_t over = 0; over < 2; over++) {
+		ARCHIVE(a);
+		auto_str got = STR_MAX(1000);
+		add_old_gnu(&a, pairs, count - 1 + over, count, 0);
+		assert_int_equal(read_pieces(&got, &a, 100000, false).r, over ? -E2BIG : 0);
+	}
+}
+
+/* The name in the header of a sparse file is cut at 100 bytes, maybe behind a slash. */
+static void test_tar_sparse_files_may_look_like_directories(void **state)
+{
+	(void)state;
+	ARCHIVE(a);
+	add_pax(&a, "GNU.sparse.map", "0,1");
+	add_raw(&a, &(const struct raw){ .name = "GNUSparseFile.0/", .data_size = 1 });
+	add_data(&a, "x", 1);
+	add_raw(&a, &(const struct raw){ .name = "old/", .type = 'S', .size = "0" });
+	expect(&a, "f GNUSparseFile.0/ 644 0:0 0 1 x\nf old/ 644 0:0 0 0\n");
 }
 
 static void test_tar_sparse_maps_that_lie_are_refused(void **state)
@@ -346,6 +374,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_tar_sparse_files_in_all_formats),
 		cmocka_unit_test(test_tar_sparse_maps_may_be_long),
+		cmocka_unit_test(test_tar_sparse_maps_have_a_limit),
+		cmocka_unit_test(test_tar_sparse_files_may_look_like_directories),
 		cmocka_unit_test(test_tar_sparse_maps_that_lie_are_refused),
 		cmocka_unit_test(test_tar_sparse_records_that_lie_are_refused),
 		cmocka_unit_test(test_tar_sparse_text_that_lies_is_refused),

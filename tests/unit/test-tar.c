@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "codec/tar-header.h"
 #include "tests/unit/corpus.h"
 #include "tests/unit/tar-read.h"
 
@@ -22,7 +23,7 @@ static void test_tar_reads_each_type(void **state)
 		{ .name = "d/h", .type = '1', .link = "d/f", .mtime = "00000000012" },
 		{ .name = "c", .type = '3', .dev_major = "0000001", .dev_minor = "0000005" },
 		{ .name = "b", .type = '4', .dev_major = "0000010", .dev_minor = "       " },
-		{ .name = "p", .type = '6' },
+		{ .name = "p", .type = '6', .mode = "0170644" },
 		{ .name = "old", .nul_type = true },
 		{ .name = "contiguous", .type = '7' },
 		{ .name = "olddir/", .nul_type = true, .data_size = 700 },
@@ -68,13 +69,45 @@ static void test_tar_numbers_are_octal_or_base_256(void **state)
 {
 	(void)state;
 	ARCHIVE(a);
-	add_raw(&a, &(const struct raw){ .name = "a", .uid = "\x80\xff\xff\xff\xff\xff\xff\xff" });
-	a.length = 0;
 	add_raw(&a, &(const struct raw){ .name = "a", .uid = " 17 ", .gid = "        " });
 	add_raw(&a, &(const struct raw){ .name = "b",
 					 .mtime = "\xff\xff\xff\xff\xff\xff\xff\xff"
 						  "\xff\xff\xff\xfe" });
 	expect(&a, "f a 644 15:0 0 0\nf b 644 0:0 -2 0\n");
+}
+
+static void test_tar_numbers_have_bounds(void **state)
+{
+	static const struct {
+		const char *field;
+		size_t size;
+		bool good;
+		int64_t value;
+	} cases[] = {
+		{ "00000000017\0", 12, true, 15 },
+		{ "777777777777", 12, true, 0777777777777 },
+		{ " \0 17\0 \0   ", 12, true, 15 },
+		{ "17\0junk\0\0\0\0\0", 12, true, 15 },
+		{ "\0\0\0\0\0\0\0\0\0\0\0\0", 12, true, 0 },
+		{ "17 1\0\0\0\0\0\0\0\0", 12, false, 0 },
+		{ "18", 2, false, 0 },
+		{ "-1", 2, false, 0 },
+		{ "0x1", 3, false, 0 },
+		{ "\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff", 12, true, INT64_MAX },
+		{ "\x80\0\0\0\x80\0\0\0\0\0\0\0", 12, false, 0 },
+		{ "\x80\0\0\1\0\0\0\0\0\0\0\0", 12, false, 0 },
+		{ "\xff\xff\xff\xff\x80\0\0\0\0\0\0\0", 12, true, INT64_MIN },
+		{ "\xff\xff\xff\xff\x7f\xff\xff\xff\xff\xff\xff\xff", 12, false, 0 },
+		{ "\xff\xff\xff\xff\xff\xff\xff\xff", 8, true, -1 },
+		{ "\xbf\xff\xff\xff\xff\xff\xff\xff", 8, true, 0x3fffffffffffffff },
+	};
+	(void)state;
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		int64_t value = 0;
+		const uint8_t *field = (const uint8_t *)cases[i].field;
+		assert_int_equal(tar_header_number(&value, field, cases[i].size), cases[i].good);
+		assert_true(value == cases[i].value);
+	}
 }
 
 static void test_tar_names_come_from_all_over(void **state)
@@ -103,12 +136,17 @@ static void test_tar_names_come_from_all_over(void **state)
 	add_raw(&a, &(const struct raw){ .name = "v7", .magic = "\0\0\0\0\0\0\0", .prefix = "no" });
 	add_raw(&a, &(const struct raw){ .name = "gnu", .magic = "ustar  ", .prefix = "123" });
 	add_raw(&a, &(const struct raw){ .name = "oldgo", .magic = "ustar  ", .prefix = "dir" });
-	add_raw(&a, &(const struct raw){ .name = "plain" });
+	add_raw(&a,
+		&(const struct raw){ .name = "v7", .magic = "\0\0\0\0\0\0\0", .dev_minor = "x" });
+	char star[512 - 345] = "star";
+	memcpy(star + 131, "00000000001 00000000002", 24);
+	memcpy(star + 508 - 345, "tar", 4);
+	add_raw(&a, &(const struct raw){ .name = "plain", .tail = star });
 	str_addf(&wanted, "f pre/fix/%s 644 0:0 0 0\n", hundred);
 	str_add(&wanted, "l long -> target 644 0:0 0 0\nf second 644 0:0 0 0\n"
 			 "f pax 644 0:0 0 0\nh f -> pax 644 0:0 0 0\nf gnu 644 0:0 0 0\n"
 			 "f kept 644 0:0 0 0\nf v7 644 0:0 0 0\nf gnu 644 0:0 0 0\n"
-			 "f dir/oldgo 644 0:0 0 0\nf plain 644 0:0 0 0\n");
+			 "f dir/oldgo 644 0:0 0 0\nf v7 644 0:0 0 0\nf star/plain 644 0:0 0 0\n");
 	expect(&a, str_text(&wanted));
 }
 
@@ -134,6 +172,8 @@ static void test_tar_bad_headers_are_refused(void **state)
 		{ { .mtime = "x" }, EBADMSG },
 		{ { .dev_major = "x" }, EBADMSG },
 		{ { .type = '3', .dev_major = "\xff\xff\xff\xff\xff\xff\xff\xff" }, EBADMSG },
+		{ { .type = '5', .size = "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff" },
+		  EBADMSG },
 		{ { .type = 'D' }, EOPNOTSUPP },
 		{ { .type = 'M' }, EOPNOTSUPP },
 		{ { .type = 'X' }, EOPNOTSUPP },
@@ -152,6 +192,27 @@ static void test_tar_bad_headers_are_refused(void **state)
 		add_end(&a);
 		expect_error(&a, cases[i].code);
 	}
+}
+
+static void test_tar_long_names_are_not_empty(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		ARCHIVE(a);
+		add_extension(&a, i < 2 ? 'L' : 'K', "\0x", i % 2 * 2);
+		add_file(&a, "f", "");
+		expect_error(&a, EBADMSG);
+	}
+}
+
+static void test_tar_volume_labels_are_passed_over(void **state)
+{
+	(void)state;
+	ARCHIVE(a);
+	add_raw(&a, &(const struct raw){ .name = "label", .type = 'V' });
+	add_extension(&a, 'V', "with data", 9);
+	add_file(&a, "f", "");
+	expect(&a, "f f 644 0:0 0 0\n");
 }
 
 static void test_tar_checksums_may_be_of_signed_bytes(void **state)
@@ -270,8 +331,11 @@ int main(void)
 		cmocka_unit_test(test_tar_reads_each_type),
 		cmocka_unit_test(test_tar_header_only_types_have_no_data),
 		cmocka_unit_test(test_tar_numbers_are_octal_or_base_256),
+		cmocka_unit_test(test_tar_numbers_have_bounds),
 		cmocka_unit_test(test_tar_names_come_from_all_over),
 		cmocka_unit_test(test_tar_bad_headers_are_refused),
+		cmocka_unit_test(test_tar_long_names_are_not_empty),
+		cmocka_unit_test(test_tar_volume_labels_are_passed_over),
 		cmocka_unit_test(test_tar_checksums_may_be_of_signed_bytes),
 		cmocka_unit_test(test_tar_limits_of_names),
 		cmocka_unit_test(test_tar_ends_where_two_zero_blocks_are),
