@@ -30,6 +30,8 @@ struct scan {
 	size_t at;
 	unsigned depth;	  /* objects and arrays around here */
 	unsigned objects; /* objects around here */
+	unsigned values;  /* so far, of all kinds */
+	unsigned nests;	  /* of them, objects and arrays */
 	struct str pool;  /* the keys' texts, each ended by a NUL */
 	struct key *keys; /* owned */
 	size_t key_count, key_capacity;
@@ -311,6 +313,8 @@ static int scan_array(struct scan *s)
 
 static int scan_nested(struct scan *s)
 {
+	if (++s->nests > JSON_NESTS_MAX)
+		return err_set(s->err, E2BIG, "more than %u objects and arrays", JSON_NESTS_MAX);
 	if (s->depth == JSON_DEPTH_MAX)
 		return err_set(s->err, E2BIG, "nested deeper than %d levels", JSON_DEPTH_MAX);
 	s->depth++;
@@ -339,6 +343,8 @@ static int scan_scalar(struct scan *s)
 /* A value and the white space on both sides. */
 static int scan_value(struct scan *s)
 {
+	if (++s->values > JSON_VALUES_MAX)
+		return err_set(s->err, E2BIG, "more than %u values", JSON_VALUES_MAX);
 	skip_space(s);
 	bool nested = peek(s) == '{' || peek(s) == '[';
 	int r = nested ? scan_nested(s) : scan_scalar(s);

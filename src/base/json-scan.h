@@ -14,6 +14,7 @@
  *
  * -EBADMSG not JSON, invalid UTF-8, a NUL in a key, or a key twice in one of the objects of the
  * first two levels (the outermost object, and those with only that one around them); the text says
- * where.  -E2BIG deeper than JSON_DEPTH_MAX.
+ * where.  -E2BIG deeper than JSON_DEPTH_MAX, or more than JSON_VALUES_MAX values or JSON_NESTS_MAX
+ * objects and arrays.
  */
 MUST_USE int json_scan(size_t *end, const void *data, size_t size, struct err *err);

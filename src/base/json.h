@@ -14,6 +14,9 @@
 #include "base/str.h"
 
 #define JSON_DEPTH_MAX 32
+/* A tree costs 750 bytes for each empty object: 8 MiB of "{}," would take 2 GiB. */
+#define JSON_NESTS_MAX (64u * 1024)
+#define JSON_VALUES_MAX (256u * 1024)
 
 struct json;	   /* a document; owns its values */
 struct json_value; /* borrowed from a document */

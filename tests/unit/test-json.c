@@ -119,6 +119,27 @@ static void test_json_parse_limits_the_depth(void **state)
 	}
 }
 
+static void test_json_parse_limits_the_values(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *item;
+		size_t most;
+	} cases[] = { { "{}", JSON_NESTS_MAX - 1 }, { "0", JSON_VALUES_MAX - 1 } };
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		for (size_t more = 0; more < 2; more++) {
+			auto_str text = STR_MAX(4u << 20);
+			str_addc(&text, '[');
+			for (size_t n = 0; n < cases[i].most + more; n++)
+				str_addf(&text, "%s%s", n ? "," : "", cases[i].item);
+			str_addc(&text, ']');
+			AUTO(json) json = NULL;
+			assert_int_equal(json_parse(&json, text.data, text.length, 0, NULL),
+					 more ? -E2BIG : 0);
+		}
+	}
+}
+
 static void test_json_trailing_text_is_allowed_when_asked(void **state)
 {
 	(void)state;
@@ -315,6 +336,7 @@ int main(void)
 		cmocka_unit_test(test_json_parse_refuses_a_nul_behind_the_value),
 		cmocka_unit_test(test_json_parse_refuses_keys_twice_at_two_levels),
 		cmocka_unit_test(test_json_parse_limits_the_depth),
+		cmocka_unit_test(test_json_parse_limits_the_values),
 		cmocka_unit_test(test_json_trailing_text_is_allowed_when_asked),
 		cmocka_unit_test(test_json_values_know_their_type),
 		cmocka_unit_test(test_json_string_resolves_escapes_and_refuses_nul),
