@@ -66,4 +66,5 @@ OTHER_STATUS = {
     'ix-no-platform': [3],
     'ix-empty': [3],
     'ix-platform-escape': [3],
+    'cf-os': [3],                       # an image of another system
 }
