@@ -2,7 +2,7 @@
 
 The registry serves one image; a function of the case sees each request first and may answer it.
 """
-import base64, contextlib, http.server, json, pathlib, ssl, subprocess, threading, urllib.parse
+import base64, contextlib, http.server, json, pathlib, ssl, subprocess, threading, time, urllib.parse
 
 import pytest
 
@@ -304,17 +304,25 @@ def test_basic_without_credentials(serve, pull):
 
 
 def test_a_dead_token_costs_one_new_one_for_all_layers(serve, pull):
-    dead, lock = [], threading.Lock()
+    """Both layers are asked for with the same token before either is told that it is dead."""
+    both, alive = threading.Barrier(2, timeout=20), threading.Event()
 
     def answer(request):
-        with lock:
-            if request.path == '/token':
-                return 200, {}, json.dumps({'token': 'tok%d' % len(dead)}).encode()
-            if '/blobs/' in request.path and request.authorization == 'Bearer tok0' and not dead:
-                dead.append(1)
-        return tokens(request, token='tok%d' % len(dead))
+        if request.path == '/token':
+            number = sum(r.path == '/token' for r in registry.seen)
+            if number > 1:
+                time.sleep(0.5)     # long enough for the other one to want it too
+            return 200, {}, json.dumps({'token': 'tok%d' % number}).encode()
+        if '/blobs/' in request.path and request.authorization == 'Bearer tok1':
+            if alive.is_set():
+                both.wait()
+                return tokens(request, token='tok2')
+            alive.set()             # the config
+        if request.authorization in ('Bearer tok1', 'Bearer tok2'):
+            return None
+        return tokens(request)
     registry = serve(answer)
-    assert pull(registry, '--jobs', '4', auth=PAIR).rc == 0
+    assert pull(registry, '--jobs', '2', auth=PAIR).rc == 0
     assert registry.count('/token') == 2
 
 

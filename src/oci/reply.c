@@ -60,8 +60,7 @@ static void add_shown(struct str *out, const char *text)
 	esc_add(out, text, length < SHOWN_MAX_BYTES ? length : SHOWN_MAX_BYTES);
 }
 
-/* The first of {"errors":[{"code","message"}]}, or {"details"} of Docker Hub's token server. */
-static void add_reason(struct str *out, const char *body, size_t size)
+static void add_json_reason(struct str *out, const char *body, size_t size)
 {
 	AUTO(json) json = NULL;
 	if (json_parse(&json, body, size, 0, NULL) < 0)
@@ -96,7 +95,7 @@ static void add_element(struct str *out, const char *body, const char *name)
 	esc_add(out, at + strlen(name), length < SHOWN_MAX_BYTES ? length : SHOWN_MAX_BYTES);
 }
 
-/* Object stores (S3, Azure, Google) answer <Error><Code>..</Code><Message>..</Message></Error>. */
+/* S3, Azure and Google. */
 static void add_store_reason(struct str *out, const char *body)
 {
 	if (!strstr(body, "<Error>"))
@@ -105,15 +104,19 @@ static void add_store_reason(struct str *out, const char *body)
 	add_element(out, body, "<Message>");
 }
 
+void reply_reason(struct str *out, const char *body, size_t size)
+{
+	add_json_reason(out, body, size);
+	add_store_reason(out, body);
+}
+
 int reply_error(struct http_transfer *transfer, const char *host, struct err *err)
 {
 	auto_str reason = STR_MAX(16 * SHOWN_MAX_BYTES);
 	auto_free char *body = NULL;
 	size_t size = 0;
-	if (reply_body(&body, &size, transfer, REPLY_ERROR_MAX_BYTES, NULL) == 0 && body) {
-		add_reason(&reason, body, size);
-		add_store_reason(&reason, body);
-	}
+	if (reply_body(&body, &size, transfer, REPLY_ERROR_MAX_BYTES, NULL) == 0 && body)
+		reply_reason(&reason, body, size);
 	int status = http_status(transfer);
 	return err_set(err, code_of(status), "'%s' answered %d%s", esc(host), status,
 		       str_text(&reason));
