@@ -128,7 +128,7 @@ static int take_time(struct tar_pax *pax, const struct record *record, struct er
 static int take_extent(struct tar_pax *pax, const struct record *record, bool is_offset,
 		       struct err *err)
 {
-	struct tar_pax_number n;
+	struct tar_pax_number n = { 0 };
 	int r = take_number(&n, record, err);
 	if (r < 0)
 		return r;
