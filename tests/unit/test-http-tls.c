@@ -13,7 +13,6 @@
 #include "base/io.h"
 #include "base/str.h"
 #include "net/http.h"
-#include "net/retry.h"
 #include "script-server.h"
 
 #define MAKE_CERTIFICATE                                                               \
@@ -35,7 +34,7 @@ static void run_server(const struct fixture *f, int out)
 	if (fchdir(f->dirfd) < 0 || dup2(out, STDOUT_FILENO) < 0)
 		_exit(126);
 	execlp("openssl", "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", "cert.pem",
-	       "-key", "key.pem", "-www", "-no_dhe", (char *)NULL);
+	       "-key", "key.pem", "-www", (char *)NULL);
 	_exit(127);
 }
 

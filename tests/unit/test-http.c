@@ -114,6 +114,14 @@ static bool serve_fickle_reset(struct script_client *c)
 	return script_reset(c);
 }
 
+/* A proxy that opens no tunnel; it must not be shown what is for the target. */
+static bool serve_no_tunnel(struct script_client *c)
+{
+	if (strstr(c->request, "\r\nAuthorization:"))
+		abort();
+	return script_say(c, "HTTP/1.1 403 no\r\nContent-Length: 0\r\n\r\n");
+}
+
 static bool serve_slow_start(struct script_client *c)
 {
 	(void)usleep(300 * 1000);
@@ -139,6 +147,7 @@ static const struct script scripts[] = {
 	{ "/fickle-reset", serve_fickle_reset },
 	{ "/slow-start", serve_slow_start },
 	{ "http://proxied.invalid/mirror", serve_mirror },
+	{ "proxied.invalid:443", serve_no_tunnel },
 	{ NULL, NULL },
 };
 
@@ -415,6 +424,31 @@ static void test_http_uses_the_proxy_of_the_environment(void **state)
 	assert_true(str_starts(sent_directly, "GET /mirror HTTP/1.1\r\n"));
 }
 
+static void test_http_proxy_gets_and_leaks_no_secret(void **state)
+{
+	struct fixture *f = *state;
+	auto_str proxy = STR_MAX(100);
+	str_addf(&proxy, "http://user:secret@127.0.0.1:%u", f->server->port);
+	const char *const proxies[] = { str_text(&proxy), "weird://user:secret@127.0.0.1:1",
+					"http://user:secret@127.0.0.1:x" };
+	for (size_t i = 0; i < N_ELEMENTS(proxies); i++) {
+		(void)setenv("https_proxy", proxies[i], 1);
+		AUTO(http) http = NULL;
+		assert_int_equal(http_new(&http, NULL, NULL), 0);
+		(void)unsetenv("https_proxy");
+		static const char *const headers[] = { "Authorization: Bearer t", NULL };
+		const struct http_request request = { .method = "GET",
+						      .url = "https://proxied.invalid/",
+						      .headers = headers };
+		struct http_transfer *t = NULL;
+		struct err err = { 0 };
+		assert_int_equal(http_open(&t, http, &request, &err), -EAGAIN);
+		assert_null(strstr(err.text, "secret"));
+		assert_non_null(strstr(err.text, "proxied.invalid:443"));
+	}
+	assert_int_equal(f->server->requests, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -432,6 +466,7 @@ int main(void)
 		TEST(test_http_refuses_private_addresses),
 		TEST(test_http_refuses_a_private_connection_it_has),
 		TEST(test_http_uses_the_proxy_of_the_environment),
+		TEST(test_http_proxy_gets_and_leaks_no_secret),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
