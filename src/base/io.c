@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -259,4 +260,13 @@ int io_write_file(int dirfd, const char *name, const void *data, size_t size, mo
 		return r;
 	}
 	return 0;
+}
+
+size_t io_descriptor_share(size_t shares)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return 16;
+	size_t share = (size_t)(limit.rlim_cur / shares);
+	return share < 16 ? 16 : share > 4096 ? 4096 : share;
 }

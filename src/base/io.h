@@ -41,3 +41,9 @@ MUST_USE int io_write_file(int dirfd, const char *name, const void *data, size_t
  * -EBUSY); after a failure the rest is removed all the same, the first one is reported.
  */
 MUST_USE int io_remove_tree(int dirfd, const char *name, struct err *err);
+
+/*
+ * How many descriptors one of SHARES users may hold open at once: its share of the soft limit, at
+ * least 16, at most 4096 (more than any path has components).
+ */
+size_t io_descriptor_share(size_t shares);

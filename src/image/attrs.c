@@ -1,4 +1,4 @@
-/* Attributes in the order that keeps them: owner (clears set-id bits), mode, xattrs, times. */
+/* Attributes in the order that keeps them: owner (clears set-id bits), xattrs, mode, times. */
 #include "image/attrs.h"
 
 #include <errno.h>
@@ -69,26 +69,39 @@ static void times_of(struct timespec times[2], const struct attrs *attrs)
 	times[1] = (struct timespec){ .tv_sec = attrs->mtime_s, .tv_nsec = attrs->mtime_ns };
 }
 
+static int set_xattrs_fd(struct attrs_policy *policy, int fd, const struct attrs *attrs,
+			 struct err *err)
+{
+	for (size_t i = 0; i < attrs->xattr_count; i++) {
+		const struct toc_xattr *x = &attrs->xattrs[i];
+		if (fsetxattr(fd, x->name, x->value, x->size, 0) == 0)
+			continue;
+		int r = xattr_failed(policy, fd, x->name, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 int attrs_set_fd(struct attrs_policy *policy, int fd, const struct attrs *attrs, uint32_t made_mode,
 		 struct err *err)
 {
-	bool changed = wants_chown(policy, attrs);
 	int r = 0;
-	if (changed && fchown(fd, attrs->uid, attrs->gid) < 0)
+	if (wants_chown(policy, attrs) && fchown(fd, attrs->uid, attrs->gid) < 0)
 		r = chown_failed(policy, attrs, err);
+	if (r < 0)
+		return r;
+	/* an ordinary owner needs leave to write for user.* */
+	bool opened = attrs->xattr_count > 0 && !(made_mode & S_IWUSR);
+	if (opened && fchmod(fd, (made_mode & 0777) | S_IWUSR) < 0)
+		return err_sys(err, "set mode");
+	r = set_xattrs_fd(policy, fd, attrs, err);
 	if (r < 0)
 		return r;
 	/* writing and changing the owner clear set-id bits, whatever the file was made with */
 	bool special = (attrs->mode & (S_ISUID | S_ISGID)) != 0;
-	if ((special || attrs->mode != made_mode) && fchmod(fd, attrs->mode) < 0)
+	if ((special || opened || attrs->mode != made_mode) && fchmod(fd, attrs->mode) < 0)
 		return err_sys(err, "set mode %04o", attrs->mode);
-	for (size_t i = 0; i < attrs->xattr_count; i++) {
-		const struct toc_xattr *x = &attrs->xattrs[i];
-		if (fsetxattr(fd, x->name, x->value, x->size, 0) < 0)
-			r = xattr_failed(policy, fd, x->name, err);
-		if (r < 0)
-			return r;
-	}
 	struct timespec times[2];
 	times_of(times, attrs);
 	return futimens(fd, times) < 0 ? err_sys(err, "set times") : 0;

@@ -1,4 +1,4 @@
-/* A stack of open directories from the root to the current one; beyond OPEN_MAX only the last is
+/* A stack of open directories from the root to the current one; when it is full only the last is
  * open. */
 #include "image/dirwalk.h"
 
@@ -6,15 +6,17 @@
 #include <stdlib.h>
 
 #include "base/esc.h"
+#include "base/io.h"
 
-#define OPEN_MAX 128
+#define SHARES 4 /* of the descriptors: a walk has a quarter */
 
 struct dirwalk {
-	const struct tree *tree;  /* borrowed */
-	uint32_t nodes[OPEN_MAX]; /* nodes[0] is the root */
-	int fds[OPEN_MAX];	  /* owned but for the first */
-	size_t depth;		  /* levels open, >= 1 */
-	uint32_t *way;		  /* owned: scratch, from the wanted node upwards */
+	const struct tree *tree; /* borrowed */
+	uint32_t *nodes;	 /* owned; nodes[0] is the root */
+	int *fds;		 /* owned; the descriptors too but for the first */
+	size_t depth;		 /* levels open, >= 1 */
+	size_t most;		 /* room for levels */
+	uint32_t *way;		 /* owned: scratch, from the wanted node upwards */
 	size_t way_capacity;
 };
 
@@ -22,6 +24,9 @@ struct dirwalk *dirwalk_new(int rootfd, const struct tree *tree)
 {
 	struct dirwalk *walk = mem_new(sizeof(*walk));
 	walk->tree = tree;
+	walk->most = io_descriptor_share(SHARES);
+	walk->nodes = mem_new(walk->most * sizeof(*walk->nodes));
+	walk->fds = mem_new(walk->most * sizeof(*walk->fds));
 	walk->nodes[0] = TREE_ROOT;
 	walk->fds[0] = rootfd;
 	walk->depth = 1;
@@ -39,6 +44,8 @@ void dirwalk_free(struct dirwalk *walk)
 	if (!walk)
 		return;
 	leave(walk, 1);
+	free(walk->nodes);
+	free(walk->fds);
 	free(walk->way);
 	free(walk);
 }
@@ -56,7 +63,7 @@ static size_t common_depth(struct dirwalk *walk, uint32_t node, size_t *way_leng
 		depth++;
 		n--;
 	}
-	/* beyond OPEN_MAX the last level open may be any number of levels down */
+	/* in a full stack the last level open may be any number of levels down */
 	*way_length = n;
 	return depth;
 }
@@ -68,7 +75,7 @@ int dirwalk_open(struct dirwalk *walk, uint32_t node, struct err *err)
 	size_t left = 0;
 	leave(walk, common_depth(walk, node, &left));
 	auto_close int passing = -1;
-	if (left > 0 && walk->depth == OPEN_MAX) /* full: what is on top makes way */
+	if (left > 0 && walk->depth == walk->most) /* full: what is on top makes way */
 		passing = walk->fds[--walk->depth];
 	while (left > 0) {
 		uint32_t next = walk->way[--left];
@@ -79,7 +86,7 @@ int dirwalk_open(struct dirwalk *walk, uint32_t node, struct err *err)
 			return err_sys(err, "open directory '%s'", esc(name));
 		mem_close_fd(&passing);
 		passing = -1;
-		if (walk->depth < OPEN_MAX - 1 || left == 0) {
+		if (walk->depth < walk->most - 1 || left == 0) {
 			walk->nodes[walk->depth] = next;
 			walk->fds[walk->depth++] = fd;
 		} else {

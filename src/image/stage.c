@@ -19,9 +19,7 @@
 #include "codec/tar.h"
 #include "image/stage-internal.h"
 
-#define DIRS_OPEN_MAX                                                              \
-	128 /* directories a writer holds open; deeper ones are reached by walking \
-	     */
+#define SHARES 16 /* of the descriptors: a writer has a sixteenth, there are a few */
 
 /* The names of directories come from images: a keyed hash. */
 #undef HASH_FUNCTION
@@ -87,6 +85,14 @@ int stage_new(struct stage **out, int destfd, struct err *err)
 	return 0;
 }
 
+int stage_remove(struct stage *stage, struct err *err)
+{
+	int r = io_remove_tree(stage->destfd, stage->name, err);
+	if (r == 0)
+		stage->name[0] = '\0';
+	return r;
+}
+
 void stage_free(struct stage *stage)
 {
 	if (!stage)
@@ -136,12 +142,13 @@ uint32_t stage_dir_find(const struct stage *stage, const char *path)
 struct stage_writer {
 	struct stage *stage;		   /* borrowed */
 	char path[TAR_PATH_MAX_BYTES + 1]; /* of the current directory */
-	size_t ends[DIRS_OPEN_MAX];	   /* length of path at each level; ends[0] == 0 */
-	int fds[DIRS_OPEN_MAX];		   /* owned but for fds[0], the root */
+	size_t *ends;			   /* owned; length of path at each level; ends[0] == 0 */
+	int *fds;			   /* owned; the descriptors too but for fds[0], the root */
 	size_t depth;			   /* levels in use; >= 1 */
-	uint32_t dir;			   /* number of the current directory */
-	bool valid;			   /* the current directory could be entered */
-	uint32_t *made;			   /* owned; contents by this writer */
+	size_t most;	/* room for levels; deeper directories are reached by walking */
+	uint32_t dir;	/* number of the current directory */
+	bool valid;	/* the current directory could be entered */
+	uint32_t *made; /* owned; contents by this writer */
 	size_t made_count, made_capacity;
 };
 
@@ -149,6 +156,9 @@ struct stage_writer *stage_writer_new(struct stage *stage)
 {
 	struct stage_writer *w = mem_new(sizeof(*w));
 	w->stage = stage;
+	w->most = io_descriptor_share(SHARES);
+	w->ends = mem_new(w->most * sizeof(*w->ends));
+	w->fds = mem_new(w->most * sizeof(*w->fds));
 	w->fds[0] = stage->rootfd;
 	w->depth = 1;
 	w->dir = STAGE_ROOT_DIR;
@@ -168,6 +178,8 @@ void stage_writer_free(struct stage_writer *writer)
 	if (!writer)
 		return;
 	leave(writer, 1);
+	free(writer->ends);
+	free(writer->fds);
 	free(writer->made);
 	free(writer);
 }
@@ -206,14 +218,14 @@ static void push(struct stage_writer *w, const char *dir, size_t end, int fd)
 }
 
 /*
- * Go from the deepest open directory on the way to DIR (LENGTH bytes) down to it.  Beyond
- * DIRS_OPEN_MAX levels only the last stays open.
+ * Go from the deepest open directory on the way to DIR (LENGTH bytes) down to it.  In a full
+ * stack only the last stays open.
  */
 static int descend(struct stage_writer *w, const char *dir, size_t length, struct err *err)
 {
 	size_t at = w->ends[w->depth - 1];
 	auto_close int passing = -1;
-	if (w->depth == DIRS_OPEN_MAX) /* full: what is on top makes way */
+	if (w->depth == w->most) /* full: what is on top makes way */
 		passing = w->fds[--w->depth];
 	while (at < length) {
 		char name[TAR_NAME_MAX_BYTES + 1];
@@ -225,7 +237,7 @@ static int descend(struct stage_writer *w, const char *dir, size_t length, struc
 		mem_close_fd(&passing);
 		passing = -1;
 		at = end;
-		if (w->depth < DIRS_OPEN_MAX - 1 || at == length)
+		if (w->depth < w->most - 1 || at == length)
 			push(w, dir, at, fd);
 		else
 			passing = fd;

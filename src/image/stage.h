@@ -28,7 +28,7 @@
 struct stage;
 /* DESTFD (borrowed) must be an empty directory but for what killed runs left, which is removed. */
 MUST_USE int stage_new(struct stage **out, int destfd, struct err *err);
-/* Removes the private directory with all that is still in it. */
+/* Removes the private directory with all that is still in it, if stage_remove did not. */
 void stage_free(struct stage *stage);
 DEFINE_AUTO(stage)
 
@@ -75,5 +75,7 @@ struct stage_name stage_spare_name(uint32_t content);
  * error.
  */
 MUST_USE int stage_commit(struct stage *stage, struct err *err);
+/* Remove the private directory, before the destination itself gets its attributes. */
+MUST_USE int stage_remove(struct stage *stage, struct err *err);
 /* After a commit: take all of it away again, so that the destination is as it was found. */
 void stage_undo_commit(struct stage *stage);

@@ -22,14 +22,14 @@
 
 /* A destination being filled. */
 struct destination {
-	const char *path; /* borrowed */
-	int fd;		  /* owned */
-	bool made;	  /* by us: removed again on failure */
+	const char *path;  /* borrowed */
+	int fd;		   /* owned */
+	bool made;	   /* by us: removed again on failure */
+	struct stat found; /* as it was, when it was there */
 };
 
 static int open_destination(struct destination *d, const char *path, struct err *err)
 {
-	struct stat st;
 	*d = (struct destination){ .path = path, .fd = -1 };
 	if (mkdir(path, 0700) == 0)
 		d->made = true;
@@ -38,15 +38,32 @@ static int open_destination(struct destination *d, const char *path, struct err 
 	d->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (d->fd < 0 && errno == ENOTDIR)
 		return err_set(err, EINVAL, "destination '%s' is no directory", esc(path));
-	if (d->fd < 0 || fstat(d->fd, &st) < 0)
+	if (d->fd < 0 || fstat(d->fd, &d->found) < 0)
 		return err_sys(err, "open destination '%s'", esc(path));
-	if (geteuid() != 0 && st.st_uid != geteuid())
+	if (geteuid() != 0 && d->found.st_uid != geteuid())
 		return err_set(err, EACCES, "destination '%s' belongs to another user", esc(path));
 	return 0;
 }
 
+/* Everything in it is gone already; what it was itself may have changed. */
+static void restore_destination(const struct destination *d)
+{
+	const struct stat *st = &d->found;
+	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, st->st_mtim };
+	struct stat now;
+	if (fstat(d->fd, &now) < 0)
+		return;
+	if (now.st_uid != st->st_uid || now.st_gid != st->st_gid)
+		IGNORE(fchown(d->fd, st->st_uid, st->st_gid));
+	if (now.st_mode != st->st_mode)
+		IGNORE(fchmod(d->fd, st->st_mode & 07777));
+	IGNORE(futimens(d->fd, times));
+}
+
 static void close_destination(struct destination *d, bool failed)
 {
+	if (failed && d->fd >= 0)
+		restore_destination(d);
 	mem_close_fd(&d->fd);
 	if (failed && d->made)
 		(void)rmdir(d->path);
@@ -176,19 +193,20 @@ static bool is_cancelled(const struct unpack_options *options)
 }
 
 /* Everything from here on changes the destination itself; what fails is undone. */
-static int finish(struct stage **stage, int destfd, const struct tree *tree,
+static int finish(struct stage *stage, int destfd, const struct tree *tree,
 		  const struct place_options *place, struct err *err)
 {
-	int r = stage_commit(*stage, err);
+	int r = stage_commit(stage, err);
 	if (r < 0)
 		return r;
 	r = place_top(destfd, tree, place, err);
-	if (r < 0) {
-		stage_undo_commit(*stage);
-		return r;
-	}
-	stage_free(TAKE(*stage));
-	return place_root(destfd, tree, place, err);
+	if (r == 0)
+		r = stage_remove(stage, err);
+	if (r == 0)
+		r = place_root(destfd, tree, place, err);
+	if (r < 0)
+		stage_undo_commit(stage);
+	return r;
 }
 
 static int fill(struct destination *d, struct unpack_shared *shared,
@@ -214,7 +232,7 @@ static int fill(struct destination *d, struct unpack_shared *shared,
 	if (r == 0 && is_cancelled(options))
 		r = err_set(err, ECANCELED, "stopped");
 	if (r == 0)
-		r = finish(&stage, d->fd, tree, &place, err);
+		r = finish(stage, d->fd, tree, &place, err);
 	out->skipped_devices = placed.skipped_devices;
 	out->files = tree_name_count(tree) - placed.skipped_devices;
 	return r < 0 ? err_wrap(err, r, "unpack into '%s'", esc(d->path)) : 0;

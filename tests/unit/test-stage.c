@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -154,6 +155,12 @@ static void test_conflicting_layers_end_right(void **state)
 static void test_deep_directories_are_reached(void **state)
 {
 	struct box *box = *state;
+	/* so few descriptors that the stacks of open directories are full at once */
+	struct rlimit before, few;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = 64;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
 	auto_str words = STR_MAX(1000000), path = STR_MAX(4000);
 	for (int i = 0; i < 300; i++) {
 		str_addf(&path, "%sd%d", i ? "/" : "", i % 10);
@@ -163,6 +170,7 @@ static void test_deep_directories_are_reached(void **state)
 	unpack(box, layers, 2);
 	str_add(&path, "/f");
 	assert_text(box, str_text(&path), "299");
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 static void test_new_refuses_what_is_not_empty(void **state)
