@@ -20,12 +20,14 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+#define TRIES_MAX 3
+
 struct level {
 	dev_t device;
 	ino_t inode;
 	struct str names; /* subdirectories, each ended by a NUL */
 	size_t at;	  /* the one being removed: an offset into names */
-	bool entered;	  /* it was emptied already */
+	unsigned tries;	  /* how often it was emptied */
 };
 
 struct remover {
@@ -123,8 +125,13 @@ static void empty_files(struct remover *r, const char *name)
 		mem_close_fd(&fd);
 		return;
 	}
-	for (struct dirent *e = readdir(dir); e; e = readdir(dir))
+	errno = 0;
+	for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
 		empty_one(r, e);
+		errno = 0;
+	}
+	if (errno != 0 && r->levels[r->depth - 2].tries == TRIES_MAX)
+		keep_failure(r, name);
 	(void)closedir(dir);
 }
 
@@ -165,22 +172,26 @@ static bool go_up(struct remover *r)
 	return true;
 }
 
-/* The next subdirectory of the deepest level: gone at once when empty, entered when not. */
+/*
+ * The next subdirectory of the deepest level: gone at once when empty, entered when not.  Some
+ * filesystems skip names when others go while a directory is read, so one that is still not empty
+ * is entered again; but not once anything failed, or a stuck file would be tried 3^depth times.
+ */
 static void remove_next(struct remover *r)
 {
 	struct level *l = deepest(r);
 	const char *name = l->names.data + l->at;
 	bool gone = unlinkat(r->fd, name, AT_REMOVEDIR) == 0 || errno == ENOENT;
 	bool full = !gone && (errno == ENOTEMPTY || errno == EEXIST);
-	if (full && !l->entered) {
-		l->entered = true;
+	if (full && l->tries < (r->result == 0 ? TRIES_MAX : 1)) {
+		l->tries++;
 		go_down(r);
 		return;
 	}
 	if (!gone)
 		keep_failure(r, name);
 	l->at += strlen(name) + 1;
-	l->entered = false;
+	l->tries = 0;
 }
 
 static void remove_all(struct remover *r)

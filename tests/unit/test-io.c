@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -28,6 +29,23 @@
 
 #include "base/io.h"
 #include "base/mem.h"
+
+/* How many of the next calls of readdir fail. */
+static int readdir_failures;
+
+/* In front of the C library's, also for the code under test. */
+struct dirent *readdir(DIR *dir)
+{
+	void *symbol = dlsym(RTLD_NEXT, "readdir64");
+	struct dirent *(*next)(DIR *);
+	memcpy(&next, &symbol, sizeof(next));
+	if (readdir_failures > 0) {
+		readdir_failures--;
+		errno = EIO;
+		return NULL;
+	}
+	return next(dir);
+}
 
 struct place {
 	char path[64];
@@ -395,6 +413,31 @@ static void test_io_remove_tree_is_wide_too(void **state)
 	assert_int_equal(count_entries(p->fd), 0);
 }
 
+static void make_small_tree(int fd)
+{
+	assert_int_equal(mkdirat(fd, "t", 0755), 0);
+	assert_int_equal(mkdirat(fd, "t/a", 0755), 0);
+	assert_int_equal(mknodat(fd, "t/a/f", S_IFREG | 0644, 0), 0);
+}
+
+static void test_io_remove_tree_reads_a_directory_again(void **state)
+{
+	struct place *p = *state;
+	make_small_tree(p->fd);
+	readdir_failures = 2;
+	assert_int_equal(io_remove_tree(p->fd, "t", NULL), 0);
+	assert_int_equal(readdir_failures, 0);
+	assert_int_equal(count_entries(p->fd), 0);
+	make_small_tree(p->fd);
+	struct err err = { 0 };
+	readdir_failures = 1000;
+	assert_int_equal(io_remove_tree(p->fd, "t", &err), -EIO);
+	assert_string_equal(err_text(&err), "remove 't': Input/output error");
+	assert_int_equal(readdir_failures, 997);
+	readdir_failures = 0;
+	assert_int_equal(io_remove_tree(p->fd, "t", NULL), 0);
+}
+
 static void check_mount_is_kept(int fd)
 {
 	assert_int_equal(mkdirat(fd, "t", 0755), 0);
@@ -438,6 +481,7 @@ int main(void)
 		IO_TEST(test_io_remove_tree_takes_files_and_nothing),
 		IO_TEST(test_io_remove_tree_goes_as_deep_as_it_must),
 		IO_TEST(test_io_remove_tree_is_wide_too),
+		IO_TEST(test_io_remove_tree_reads_a_directory_again),
 		IO_TEST(test_io_remove_tree_never_enters_a_mount),
 	};
 	return cmocka_run_group_tests_name("io", tests, NULL, NULL);
