@@ -80,6 +80,9 @@ void decoder_free(struct decoder *decoder)
 
 int decoder_run(struct decoder *decoder, struct decoder_io *io, bool input_ended, struct err *err)
 {
+	/* decoders add what they took, and NULL has no offset, not even 0 */
+	if (!io->in)
+		io->in = (const uint8_t *)"";
 	return decoder->ops->run(decoder, io, input_ended, err);
 }
 
