@@ -60,7 +60,7 @@ class Tools:
                 self.keep_layers(image)
 
     def rootlet(self, tool, image):
-        return '%s unpack --quiet --tls-verify=false %s/%s "$W/out"' % (
+        return '%s unpack --quiet --devices --tls-verify=false %s/%s "$W/out"' % (
             shlex.quote(self.binaries[tool]), self.registry.address, image)
 
     def floor(self, image):
