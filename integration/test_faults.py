@@ -190,6 +190,18 @@ def test_a_hostile_realm_is_never_spoken_to(rootlet, registry, authfile, tmp_pat
     assert registry.seen().trapped == 0
 
 
+def test_debug_names_requests_and_no_signature(rootlet, registry, authfile, tmp_path):
+    registry.configure(auth=BEARER, redirect_blobs=True)
+    done = rootlet('unpack', '--debug', '--authfile', authfile, registry.image, tmp_path / 'root')
+    assert done.rc == 0, done
+    lines = [line for line in done.text.splitlines() if 'GET http' in line]
+    assert any('/manifests/latest: 401' in line for line in lines), done
+    assert any('?...: 200' in line for line in lines), done
+    assert any('/blobs/sha256:' in line and line.endswith(': 307') for line in lines), done
+    for secret in ('sig=', 'dTpw', 'Bearer', 'Basic'):
+        assert secret not in done.text, done
+
+
 RANDOM_FAULTS = [
     (0.02, 'reset', {'at': 0.3}), (0.02, 'truncate', {'at': 0.7}), (0.01, 'truncate_cl', {}), (0.01, 'flip', {}),
     (0.005, 'zeros', {}), (0.01, 'chunked_cut', {}), (0.02, 'chunked', {}), (0.01, 'no_length', {}), (0.01, 'http10', {}),

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/esc.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "oci/auth.h"
 #include "oci/creds.h"
@@ -37,6 +38,15 @@ void answer_release(struct answer *answer)
 static bool is_redirect(int status)
 {
 	return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+/* A query may hold a signature. */
+static void log_request(const struct request *request, const struct url *url,
+			const struct http_transfer *answer)
+{
+	size_t shown = strcspn(url->text, "?");
+	log_debug("%s %s%s: %d", request->method, esc_n(url->text, shown),
+		  url->text[shown] ? "?..." : "", http_status(answer));
 }
 
 static int send(struct http_transfer **out, struct endpoint *endpoint,
@@ -70,7 +80,10 @@ static int send(struct http_transfer **out, struct endpoint *endpoint,
 		.fresh_connection = request->fresh || request->new_connection,
 		.total_timeout_ms = request->timeout_ms,
 	};
-	return http_open(out, endpoint->http, &sent, err);
+	int r = http_open(out, endpoint->http, &sent, err);
+	if (r == 0)
+		log_request(request, url, *out);
+	return r;
 }
 
 static int first_url(struct url *out, const struct url *root, const char *path, struct err *err)
