@@ -12,11 +12,13 @@
 
 #define WINDOW_LOG_MAX 27 /* 128 MiB; what a frame may make us allocate */
 #define MAGIC_BYTES 4
+#define HEADER_BYTES_MAX 14 /* behind the magic */
 
 struct zstd {
 	struct decoder base;
 	ZSTD_DCtx *context; /* owned */
 	bool inside;	    /* of a frame, behind its magic */
+	size_t header_left; /* bytes of the frame that may still be its header's */
 	uint8_t magic[MAGIC_BYTES];
 	size_t magic_size; /* read of the next frame's */
 	uint64_t frames;
@@ -27,16 +29,26 @@ static int fail(size_t code, struct err *err)
 	return err_set(err, EBADMSG, "zstd: %s", ZSTD_getErrorName(code));
 }
 
-/* Returns 1 when something was done, 0 when there is nothing to do it with. */
+/*
+ * Returns 1 when something was done, 0 when there is nothing to do it with.
+ *
+ * What may be the header goes in byte by byte: when a header ends, libzstd 1.5 looks whether the
+ * whole frame lies in this call's input, and takes the start of the input for the start of the
+ * frame.  The magic was given before; a header that looks like a skippable frame would then be
+ * taken for one.
+ */
 static int inside_frame(struct zstd *z, struct decoder_io *io, struct err *err)
 {
 	if (io->out_size == 0)
 		return 0;
 	ZSTD_inBuffer in = { io->in, io->in_size, 0 };
+	if (z->header_left > 0 && in.size > 1)
+		in.size = 1;
 	ZSTD_outBuffer out = { io->out, io->out_size, 0 };
 	size_t r = ZSTD_decompressStream(z->context, &out, &in);
 	if (ZSTD_isError(r))
 		return fail(r, err);
+	z->header_left -= z->header_left > 0 ? in.pos : 0;
 	io->in += in.pos;
 	io->in_size -= in.pos;
 	io->out += out.pos;
@@ -68,6 +80,7 @@ static int before_frame(struct zstd *z, struct decoder_io *io, struct err *err)
 	if (ZSTD_isError(r))
 		return fail(r, err);
 	z->inside = true;
+	z->header_left = HEADER_BYTES_MAX;
 	return 1;
 }
 
