@@ -60,6 +60,12 @@ static const char *check_text(const char *text)
 	const char *rest = after_scheme(text);
 	if (!rest || !str_starts(rest, "//") || rest[2] == '/' || rest[2] == '\0')
 		return "it is not an absolute http or https URL";
+	/* libcurl decodes "0x%66" after it looked for addresses: read again, it is one */
+	size_t end = 2 + strcspn(rest + 2, "/?#");
+	const char *at = memrchr(rest, '@', end);
+	size_t host = at ? (size_t)(at - rest) : 2;
+	if (memchr(rest + host, '%', end - host))
+		return "its host is not a plain name or address";
 	return NULL;
 }
 

@@ -94,6 +94,8 @@ static void test_url_parse_refuses_what_is_read_in_two_ways(void **state)
 		"https://ex\xc3\xa4mple/",
 		"https://\xef\xbc\x91\xef\xbc\x92\xef\xbc\x97.0.0.1/",
 		"https://a%2fb/",
+		"http://0x%666666/",
+		"http://u:p@0x%666666:80/",
 		"https://?",
 		"https://#",
 		"https://:443/",
