@@ -1,7 +1,8 @@
 /*
  * The last step of an unpack, and what undoes it: entries of root/ are renamed up into the
  * destination one by one.  Their names are written down first, so that a run that dies in between
- * can be cleaned up by the next: it removes those names and nothing else.
+ * can be cleaned up by the next: it removes those names and nothing else.  The list of names is the
+ * last thing that goes: while it is there, the tree does not count.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -62,10 +63,23 @@ static bool has_name(const struct str *list, const char *wanted)
 	return false;
 }
 
-/* A private directory whose maker is gone: open and locked by us, or -1. */
-static int open_leftover(int destfd, const char *name)
+/* What a killed run left: both may be there, or one of them. */
+struct leftover {
+	const char *dir;    /* the private directory, or NULL; borrowed from the list of names */
+	const char *commit; /* the file of names outside it, or NULL; the same */
+	int dirfd, commitfd;
+};
+
+static void leftover_close(struct leftover *leftover)
 {
-	int fd = openat(destfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	mem_close_fd(&leftover->dirfd);
+	mem_close_fd(&leftover->commitfd);
+}
+
+/* Something whose maker is gone: open and locked by us, or -1. */
+static int open_leftover(int destfd, const char *name, int flags)
+{
+	int fd = openat(destfd, name, flags | O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid() &&
 	    flock(fd, LOCK_EX | LOCK_NB) == 0)
@@ -74,42 +88,78 @@ static int open_leftover(int destfd, const char *name)
 	return -1;
 }
 
+static void find_leftover(struct leftover *out, const struct str *present)
+{
+	for_each_name(name, present)
+	{
+		if (!str_starts(name, STAGE_PREFIX))
+			continue;
+		if (str_ends(name, STAGE_COMMIT_SUFFIX))
+			out->commit = name;
+		else
+			out->dir = name;
+	}
+}
+
+static int lock_leftover(struct leftover *leftover, int destfd, struct err *err)
+{
+	if (leftover->dir)
+		leftover->dirfd = open_leftover(destfd, leftover->dir, O_DIRECTORY);
+	if (leftover->commit)
+		leftover->commitfd = open_leftover(destfd, leftover->commit, 0);
+	if ((leftover->dir && leftover->dirfd < 0) || (leftover->commit && leftover->commitfd < 0))
+		return err_set(err, EINVAL, "another run is unpacking there");
+	return 0;
+}
+
 /* Names that the killed run was moving up. */
-static int read_commit(int privatefd, struct str *names, struct err *err)
+static int read_commit(const struct leftover *leftover, struct str *names, struct err *err)
 {
 	auto_free char *data = NULL;
 	size_t size = 0;
-	int fd = openat(privatefd, COMMIT_FILE, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	auto_close int fd = leftover->commitfd >= 0
+				    ? fcntl(leftover->commitfd, F_DUPFD_CLOEXEC, 0)
+				    : openat(leftover->dirfd, COMMIT_FILE,
+					     O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return 0;
 	int r = io_read_all(fd, COMMIT_MAX_BYTES, &data, &size, err);
-	mem_close_fd(&fd);
 	if (r == 0 && size > 0 && data[size - 1] == '\0')
 		str_addn(names, data, size);
 	return r;
 }
 
-static int clear_one(int destfd, const char *leftover, int privatefd, const struct str *present,
-		     struct err *err)
+static bool is_leftover(const struct leftover *leftover, const char *name)
+{
+	return str_equal(name, leftover->dir) || str_equal(name, leftover->commit);
+}
+
+/* The list of names goes last: until then the next run can go on. */
+static int clear(int destfd, const struct leftover *leftover, const struct str *present,
+		 struct err *err)
 {
 	auto_str moved = STR_MAX(COMMIT_MAX_BYTES);
-	int r = read_commit(privatefd, &moved, err);
+	int r = read_commit(leftover, &moved, err);
 	if (r < 0)
 		return r;
 	for_each_name(name, present)
 	{
-		if (strcmp(name, leftover) != 0 && !has_name(&moved, name))
+		if (!is_leftover(leftover, name) && !has_name(&moved, name))
 			return err_set(err, EINVAL, "it is not empty: it holds '%s'", esc(name));
 	}
 	for_each_name(name, present)
 	{
-		if (strcmp(name, leftover) == 0)
+		if (is_leftover(leftover, name))
 			continue;
 		r = io_remove_tree(destfd, name, err);
 		if (r < 0)
 			return r;
 	}
-	return io_remove_tree(destfd, leftover, err);
+	if (leftover->dir)
+		r = io_remove_tree(destfd, leftover->dir, err);
+	if (r == 0 && leftover->commit)
+		r = io_remove_tree(destfd, leftover->commit, err);
+	return r;
 }
 
 int stage_clear_leftovers(int destfd, struct err *err)
@@ -118,19 +168,14 @@ int stage_clear_leftovers(int destfd, struct err *err)
 	int r = list_names(destfd, &present, err);
 	if (r < 0 || present.length == 0)
 		return r;
-	const char *leftover = NULL;
-	for_each_name(name, &present)
-	{
-		if (str_starts(name, STAGE_PREFIX))
-			leftover = name;
-	}
-	if (!leftover)
+	__attribute__((cleanup(leftover_close))) struct leftover leftover = { .dirfd = -1,
+									      .commitfd = -1 };
+	find_leftover(&leftover, &present);
+	if (!leftover.dir && !leftover.commit)
 		return err_set(err, EINVAL, "it is not empty: it holds '%s'",
 			       esc(str_text(&present)));
-	auto_close int fd = open_leftover(destfd, leftover);
-	if (fd < 0)
-		return err_set(err, EINVAL, "another run is unpacking there");
-	return clear_one(destfd, leftover, fd, &present, err);
+	r = lock_leftover(&leftover, destfd, err);
+	return r < 0 ? r : clear(destfd, &leftover, &present, err);
 }
 
 static int write_commit(struct stage *stage, const struct str *names, struct err *err)
@@ -168,6 +213,40 @@ int stage_commit(struct stage *stage, struct err *err)
 	return r;
 }
 
+/* The list of names, moved beside the private directory so that it can outlive it; stays locked. */
+static int keep_commit(struct stage *stage, struct err *err)
+{
+	char name[sizeof(stage->commit)];
+	(void)snprintf(name, sizeof(name), "%s" STAGE_COMMIT_SUFFIX, stage->name);
+	stage->commitfd = openat(stage->privatefd, COMMIT_FILE, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (stage->commitfd < 0)
+		return err_sys(err, "open the note of what is moved");
+	if (flock(stage->commitfd, LOCK_EX | LOCK_NB) < 0 && errno != EOPNOTSUPP && errno != ENOLCK)
+		return err_sys(err, "lock the note of what is moved");
+	if (renameat(stage->privatefd, COMMIT_FILE, stage->destfd, name) < 0)
+		return err_sys(err, "keep the note of what is moved");
+	memcpy(stage->commit, name, sizeof(name));
+	return 0;
+}
+
+int stage_remove(struct stage *stage, struct err *err)
+{
+	int r = keep_commit(stage, err);
+	if (r == 0)
+		r = io_remove_tree(stage->destfd, stage->name, err);
+	if (r == 0)
+		stage->name[0] = '\0';
+	return r;
+}
+
+int stage_done(struct stage *stage, struct err *err)
+{
+	if (unlinkat(stage->destfd, stage->commit, 0) < 0)
+		return err_sys(err, "remove the note of what was moved");
+	stage->commit[0] = '\0';
+	return 0;
+}
+
 void stage_undo_commit(struct stage *stage)
 {
 	auto_str names = STR_MAX(COMMIT_MAX_BYTES);
@@ -175,7 +254,7 @@ void stage_undo_commit(struct stage *stage)
 		return;
 	for_each_name(name, &names)
 	{
-		if (strcmp(name, stage->name) != 0)
+		if (strcmp(name, stage->name) != 0 && strcmp(name, stage->commit) != 0)
 			IGNORE(io_remove_tree(stage->destfd, name, NULL));
 	}
 }

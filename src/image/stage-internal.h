@@ -6,6 +6,8 @@
 
 #include "image/stage.h"
 
+#define STAGE_COMMIT_SUFFIX ".commit"
+
 struct stage_dir {
 	char *path; /* owned, the key */
 	uint32_t number;
@@ -15,10 +17,12 @@ struct stage_dir {
 struct stage {
 	int destfd;			     /* borrowed */
 	char name[sizeof(STAGE_PREFIX) + 8]; /* of the private directory; "" when there is none */
-	int privatefd, rootfd, sparefd;	     /* owned */
-	pthread_mutex_t mutex;		     /* guards all below */
-	struct stage_dir *by_path;	     /* owned */
-	struct stage_dir **dirs;	     /* owned array; by number */
+	/* the list of moved names when it lies beside the private directory; "" until then */
+	char commit[sizeof(STAGE_PREFIX) + 8 + sizeof(STAGE_COMMIT_SUFFIX)];
+	int privatefd, rootfd, sparefd, commitfd; /* owned */
+	pthread_mutex_t mutex;			  /* guards all below */
+	struct stage_dir *by_path;		  /* owned */
+	struct stage_dir **dirs;		  /* owned array; by number */
 	size_t dir_count, dir_capacity;
 	struct stage_content *contents; /* owned */
 	size_t content_count, content_capacity;

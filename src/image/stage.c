@@ -70,7 +70,7 @@ int stage_new(struct stage **out, int destfd, struct err *err)
 		return r;
 	AUTO(stage)
 	stage = mem_make(struct stage, .destfd = destfd, .privatefd = -1, .rootfd = -1,
-			 .sparefd = -1);
+			 .sparefd = -1, .commitfd = -1);
 	pthread_mutex_init(&stage->mutex, NULL);
 	r = make_private(stage, err);
 	if (r < 0) {
@@ -85,20 +85,15 @@ int stage_new(struct stage **out, int destfd, struct err *err)
 	return 0;
 }
 
-int stage_remove(struct stage *stage, struct err *err)
-{
-	int r = io_remove_tree(stage->destfd, stage->name, err);
-	if (r == 0)
-		stage->name[0] = '\0';
-	return r;
-}
-
 void stage_free(struct stage *stage)
 {
 	if (!stage)
 		return;
 	if (stage->name[0])
 		IGNORE(io_remove_tree(stage->destfd, stage->name, NULL));
+	if (stage->commit[0])
+		IGNORE(io_remove_tree(stage->destfd, stage->commit, NULL));
+	mem_close_fd(&stage->commitfd);
 	mem_close_fd(&stage->rootfd);
 	mem_close_fd(&stage->sparefd);
 	mem_close_fd(&stage->privatefd);

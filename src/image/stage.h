@@ -2,16 +2,16 @@
  * Where files lie while an image is unpacked: a private directory inside the destination.
  *
  * Layers are read at once and in any order, so nobody knows yet which names will win.  Each file is
- *put where it will most likely stay: under its own name below "root/", where there are only real
- *directories and regular files, no symbolic links.  When that name is taken it goes to "spare/"
- *under its number. Afterwards place.h makes the final tree of it, and nearly every file is already
- *there.
+ * put where it will most likely stay: under its own name below "root/", where there are only real
+ * directories and regular files, no symbolic links.  When that name is taken it goes to "spare/"
+ * under its number.  Afterwards place.h makes the final tree of it, and nearly every file is
+ * already there.
  *
  *	DEST/.rootlet-unpack-XXXXXX/	0700, locked with flock(2) while we live
  *		root/			becomes the tree, its entries are then moved up to DEST
  *		spare/			contents by number
- *		commit			names being moved up, each with a NUL; only while that
- *happens
+ *		commit			names being moved up, each with a NUL
+ *	DEST/.rootlet-unpack-XXXXXX.commit	the same file, while and after the directory goes
  */
 #pragma once
 
@@ -75,7 +75,10 @@ struct stage_name stage_spare_name(uint32_t content);
  * error.
  */
 MUST_USE int stage_commit(struct stage *stage, struct err *err);
-/* Remove the private directory, before the destination itself gets its attributes. */
+/* After a commit: remove the private directory.  A run killed after it is still undone by the next.
+ */
 MUST_USE int stage_remove(struct stage *stage, struct err *err);
+/* After stage_remove: from now on the tree counts as complete. */
+MUST_USE int stage_done(struct stage *stage, struct err *err);
 /* After a commit: take all of it away again, so that the destination is as it was found. */
 void stage_undo_commit(struct stage *stage);

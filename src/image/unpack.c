@@ -202,7 +202,12 @@ static int finish(struct stage *stage, int destfd, const struct tree *tree,
 	r = place_top(destfd, tree, place, err);
 	if (r == 0)
 		r = stage_remove(stage, err);
+	/* before the tree counts, where a mode cannot keep us from removing the last name */
+	if (r == 0 && geteuid() == 0)
+		r = place_root(destfd, tree, place, err);
 	if (r == 0)
+		r = stage_done(stage, err);
+	if (r == 0) /* again: its mtime has changed */
 		r = place_root(destfd, tree, place, err);
 	if (r < 0)
 		stage_undo_commit(stage);

@@ -206,6 +206,47 @@ static void test_new_clears_what_a_killed_run_left(void **state)
 	assert_int_equal(faccessat(box->fd, STAGE_PREFIX "abc123", F_OK, 0), -1);
 }
 
+/* Killed after everything was moved, while the private directory went, or right after that. */
+static void test_new_clears_a_tree_that_does_not_count_yet(void **state)
+{
+	struct box *box = *state;
+	for (int with_dir = 0; with_dir < 2; with_dir++) {
+		const char *name = STAGE_PREFIX "abc123.commit";
+		if (with_dir)
+			assert_int_equal(mkdirat(box->fd, STAGE_PREFIX "abc123", 0700), 0);
+		assert_int_equal(io_write_file(box->fd, name, "bin\0etc", 8, 0600, NULL), 0);
+		assert_int_equal(mkdirat(box->fd, "bin", 0755), 0);
+		assert_int_equal(io_write_file(box->fd, "mine", "x", 1, 0644, NULL), 0);
+		AUTO(stage) stage = NULL;
+		assert_int_equal(stage_new(&stage, box->fd, NULL), -EINVAL);
+		assert_int_equal(faccessat(box->fd, name, F_OK, 0), 0);
+		assert_int_equal(unlinkat(box->fd, "mine", 0), 0);
+		assert_int_equal(stage_new(&stage, box->fd, NULL), 0);
+		assert_int_equal(faccessat(box->fd, "bin", F_OK, 0), -1);
+		assert_int_equal(faccessat(box->fd, name, F_OK, 0), -1);
+		assert_int_equal(faccessat(box->fd, STAGE_PREFIX "abc123", F_OK, 0), -1);
+	}
+}
+
+static void test_a_tree_counts_when_it_is_done(void **state)
+{
+	struct box *box = *state;
+	AUTO(stage) stage = NULL;
+	AUTO(stage) other = NULL;
+	struct err err = { 0 };
+	assert_int_equal(stage_new(&stage, box->fd, NULL), 0);
+	toc_free(stage_layer(stage, "a=1"));
+	assert_int_equal(stage_commit(stage, NULL), 0);
+	assert_int_equal(stage_remove(stage, NULL), 0);
+	assert_int_equal(stage_new(&other, box->fd, &err), -EINVAL);
+	assert_non_null(strstr(err_text(&err), "another run"));
+	assert_int_equal(stage_done(stage, NULL), 0);
+	assert_int_equal(stage_new(&other, box->fd, &err), -EINVAL);
+	assert_non_null(strstr(err_text(&err), "not empty"));
+	stage_free(TAKE(stage));
+	assert_text(box, "a", "1");
+}
+
 static void test_new_leaves_a_living_run_alone(void **state)
 {
 	struct box *box = *state;
@@ -241,6 +282,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_new_refuses_what_is_not_empty, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_new_clears_what_a_killed_run_left, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_new_clears_a_tree_that_does_not_count_yet,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_tree_counts_when_it_is_done, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_new_leaves_a_living_run_alone, set_up,
 						tear_down),
