@@ -362,7 +362,7 @@ static int read_contents(struct docker_archive *archive, struct err *err)
 int docker_archive_open(struct repo **out, const struct ref *ref, struct err *err)
 {
 	static const struct repo_ops ops = { docker_resolve, docker_head, docker_manifest,
-					     docker_blob, docker_free };
+					     docker_blob,    NULL,	  docker_free };
 	AUTO(store) store = NULL;
 	int r = store_open_archive(&store, ref->path, err);
 	if (r < 0)

@@ -227,7 +227,7 @@ int layout_new(struct repo **out, struct store *store, bool owned, const char *n
 	       struct err *err)
 {
 	static const struct repo_ops ops = { layout_resolve, layout_head, layout_manifest,
-					     layout_blob, layout_free };
+					     layout_blob,    NULL,	  layout_free };
 	struct layout *layout = mem_make(struct layout, .base = { &ops, mem_strdup(name) },
 					 .store = store, .owned = owned);
 	AUTO(repo) repo = &layout->base;

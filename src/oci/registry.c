@@ -245,7 +245,7 @@ int registry_open(struct repo **out, const struct ref *ref, const struct repo_op
 		  struct err *err)
 {
 	static const struct repo_ops ops = { registry_resolve, registry_head, registry_manifest,
-					     registry_blob, registry_free };
+					     registry_blob,    NULL,	      registry_free };
 	struct registry *registry = mem_make(struct registry, .base = { .ops = &ops },
 					     .warn = options->warn, .warn_arg = options->warn_arg);
 	AUTO(repo) repo = &registry->base;

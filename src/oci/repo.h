@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "base/input.h"
 #include "base/stream.h"
 #include "oci/manifest.h"
 #include "oci/ref.h"
@@ -23,6 +24,8 @@ struct repo_ops {
 	int (*manifest)(struct repo *, const struct descriptor *, struct document *, struct err *);
 	int (*blob)(struct repo *, const struct descriptor *, unsigned, struct stream **,
 		    struct err *);
+	int (*range)(struct repo *, const struct descriptor *, uint64_t, uint64_t, unsigned,
+		     struct stream **, struct err *);
 	void (*free)(struct repo *);
 };
 
@@ -53,6 +56,19 @@ MUST_USE int repo_manifest(struct repo *repo, const struct descriptor *d, struct
  */
 MUST_USE int repo_blob(struct repo *repo, const struct descriptor *d, unsigned flags,
 		       struct stream **out, struct err *err);
+
+/*
+ * [offset, offset+length) of a blob of known size (length > 0, inside it): exactly these bytes,
+ * then the end; resumed, retried and renewed as repo_blob.  Where the redirect of a blob led is
+ * kept and used again.  Nothing is verified.
+ *
+ * -EOPNOTSUPP: who serves the blob does not do ranges as it should (200, 416, 501, another
+ * Content-Range); remembered, later calls for this repo fail at once.  The rest as repo_blob.
+ */
+MUST_USE int repo_range(struct repo *repo, const struct descriptor *d, uint64_t offset,
+			uint64_t length, unsigned flags, struct stream **out, struct err *err);
+/* The same as bytes at any offset (any thread); D and REPO are borrowed and must outlive it. */
+struct input *repo_input(struct repo *repo, const struct descriptor *d);
 
 /* A whole small blob, verified (config). */
 MUST_USE int repo_blob_bytes(struct repo *repo, const struct descriptor *d, size_t max_bytes,

@@ -1,0 +1,75 @@
+/*
+ * The decoded bytes of one layer, as far as they were fetched: one sparse file, and a map that says
+ * which spans of it are there.
+ *
+ *	layers/ALG-HEX.LAYOUT/stream	the decoded stream, sparse
+ *	layers/ALG-HEX.LAYOUT/map	header, then a record a span:
+ *		u64 sum		the first 8 bytes of SHA-256 of the span's bytes
+ *		u32 boot	which boot wrote it (hash of the kernel's boot_id); 0: not present
+ *		u32 generation	rises whenever the span comes or goes
+ *	layers/ALG-HEX.LAYOUT/use	locked shared by each user; its mtime is the last use
+ *
+ * A span is written, then marked.  A mark of this boot is trusted (the page cache is coherent even
+ * when processes are killed); a mark of an earlier boot only after the sum was checked once more.
+ * The map decides presence, never holes in the file.
+ *
+ * Readers in any process: load the record, read, load it again; a span evicted meanwhile shows in
+ * the generation.  The evictor clears the mark, then punches the hole.
+ */
+#pragma once
+
+#include "cache/cache.h"
+
+struct cache_spans;
+
+struct cache_span {
+	uint32_t number;
+	uint64_t offset; /* in the stream */
+	uint32_t size;
+};
+
+/*
+ * Open (or make) the bytes of layer DIGEST for a table whose spans are laid out as LAYOUT says (a
+ * number made from the table's bytes: other layouts of one layer do not meet).  Holds the use lock
+ * until freed.  A cache that cannot be written gives an object that has nothing and keeps nothing.
+ */
+MUST_USE int cache_spans_open(struct cache_spans **out, struct cache *cache,
+			      const struct digest *digest, uint64_t layout, uint32_t span_count,
+			      uint64_t stream_size, struct err *err);
+void cache_spans_free(struct cache_spans *spans);
+DEFINE_AUTO(cache_spans)
+
+/* While a layer is scanned its spans are not known yet: they grow, and get their name at the end.
+ */
+MUST_USE int cache_spans_new(struct cache_spans **out, struct cache *cache, struct err *err);
+/*
+ * The scan was right: from now on others find it.  When another process was faster, its bytes are
+ * used and ours dropped.
+ */
+MUST_USE int cache_spans_publish(struct cache_spans *spans, const struct digest *digest,
+				 uint64_t layout, uint32_t span_count, uint64_t stream_size,
+				 struct err *err);
+
+bool cache_spans_has(const struct cache_spans *spans, uint32_t span);
+uint32_t cache_spans_present(const struct cache_spans *spans); /* how many */
+
+/*
+ * SIZE bytes at AT inside SPAN.  1: done; 0: the span is not there (any more, or its sum was wrong
+ * and it was dropped).  Never anything but the bytes that were written.
+ */
+int cache_spans_read(struct cache_spans *spans, const struct cache_span *span, void *buf,
+		     size_t size, uint32_t at);
+
+/*
+ * Keep a span's verified bytes.  SUM: the first 8 bytes of their SHA-256, little-endian.  A failure
+ * (-ENOSPC ...) turns writing off; the caller goes on without.
+ */
+MUST_USE int cache_spans_write(struct cache_spans *spans, const struct cache_span *span,
+			       const void *data, uint64_t sum, struct err *err);
+
+/*
+ * One process fills a span: true when we hold it (others wait or go elsewhere) until
+ * cache_spans_unlock.  Never blocks; a process that dies gives its locks up.
+ */
+bool cache_spans_trylock(struct cache_spans *spans, uint32_t span);
+void cache_spans_unlock(struct cache_spans *spans, uint32_t span);

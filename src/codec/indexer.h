@@ -1,0 +1,43 @@
+/*
+ * A decoder that also finds where decoding can begin again: the one pass over a layer that makes it
+ * readable at random.  Decodes exactly as codec/decoder.h (same input accepted, same output), and
+ * reports points about every DISTANCE bytes of output, in order.
+ *
+ *	gzip	member starts, and deflate block boundaries with the part of the 32 KiB before them
+ *		that is really referred to (sparse windows): found by decoding the first 32 KiB
+ *		behind the point three times with windows of j&255, j>>8, ~(j&255)
+ *	zstd	frame starts
+ *	plain	every DISTANCE bytes
+ *
+ * The first point is always at output 0.  A point may be reported after more output than its
+ * own offset was given out (the window needs what comes behind it); all are out when
+ * indexer_run returned 0 for input_ended with input used up and room left.
+ */
+#pragma once
+
+#include "codec/decoder.h"
+#include "codec/span.h"
+
+struct indexer_point {
+	struct span_point point; /* window borrowed for the call */
+	uint64_t in;  /* offset in the blob of the first byte a span decoder wants (with bits: the
+			 byte that holds them) */
+	uint64_t out; /* offset in the decoded stream */
+};
+
+struct indexer_options {
+	uint64_t distance; /* of output, bytes */
+	int (*found)(void *arg, const struct indexer_point *point, struct err *err);
+	void *arg; /* borrowed */
+};
+
+struct indexer;
+MUST_USE int indexer_new(struct indexer **out, enum codec codec,
+			 const struct indexer_options *options, struct err *err);
+void indexer_free(struct indexer *indexer);
+DEFINE_AUTO(indexer)
+/* As decoder_run.  Also what options.found returned when that is negative. */
+MUST_USE int indexer_run(struct indexer *indexer, struct decoder_io *io, bool input_ended,
+			 struct err *err);
+/* "isa-l 2.30 (self-tested)" or "zlib 1.2.13": what finds the boundaries. */
+const char *indexer_library(void);
