@@ -112,7 +112,7 @@ static int blob_read(struct input *input, void *buf, size_t size, uint64_t offse
 		memcpy((char *)buf + got, data, n);
 	}
 	if (r == 0 && got != size)
-		r = err_set(err, EBADMSG, "blob %s has other bytes than asked for",
+		r = err_set(err, EBADMSG, "%zu of %zu bytes of blob %s came", got, size,
 			    digest_show(&b->d->digest));
 	return r;
 }
