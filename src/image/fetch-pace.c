@@ -13,7 +13,10 @@
 #define AROUND_FIRST_BYTES (128u * KIB)
 #define AROUND_MIN_BYTES (32u * KIB)
 #define AROUND_JUDGED_BYTES (512u * KIB) /* after so much, look how much was of use */
-#define NEAR_BYTES (128u * KIB)		 /* a miss this far behind a reader's end goes on there */
+/* A measure beyond these is a clock's or a buffer's, not a network's. */
+#define WAIT_MAX_US (10u * 1000 * 1000)
+#define RATE_MAX_BYTES (UINT64_C(10) * 1000 * 1000 * 1000)
+#define NEAR_BYTES (128u * KIB) /* a miss this far behind a reader's end goes on there */
 
 static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
 {
@@ -22,13 +25,15 @@ static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
 
 void fetch_pace_sample(struct fetch_pace *pace, uint64_t wait_us, uint64_t bytes, uint64_t body_us)
 {
+	wait_us = clamp(wait_us, 1, WAIT_MAX_US);
 	if (!pace->wait_us || wait_us < pace->wait_us)
-		pace->wait_us = wait_us ? wait_us : 1;
+		pace->wait_us = wait_us;
 	else
 		pace->wait_us += (wait_us - pace->wait_us) / 16;
 	if (bytes < SAMPLE_MIN_BYTES)
 		return;
 	uint64_t rate = clamp(bytes, 0, UINT64_MAX / 1000000) * 1000000 / (body_us ? body_us : 1);
+	rate = clamp(rate, 1, RATE_MAX_BYTES);
 	if (rate > pace->bytes_per_s)
 		pace->bytes_per_s += (rate - pace->bytes_per_s + 1) / 2;
 	else

@@ -248,8 +248,8 @@ static bool worth(struct fetcher *f, uint64_t key, uint8_t flag)
 	struct fetch_layer *layer = &f->layers[number];
 	if (!(flags_of(layer, span) & flag))
 		return false;
-	if (!(layer->whole && layer->whole_running) && !fetch_at_hand(f, number, span) &&
-	    !fetch_covering(f, number, span) &&
+	if (!(layer->whole && layer->whole_running) && !layer->unkept &&
+	    !fetch_at_hand(f, number, span) && !fetch_covering(f, number, span) &&
 	    fetch_troubles_look(f->troubles, key, fetch_now_ms(), NULL) != FETCH_TROUBLE_PAUSED)
 		return true;
 	unwant(f, layer, span);

@@ -86,14 +86,23 @@ static enum fetch_held wait_for_lead(const struct transfer *t)
 	return HELD;
 }
 
-/* May the run take this span?  A suspect has a request of its own. */
+/* May the run take this span?  A suspect has a request of its own, as far as requests go. */
 static bool is_ours(const struct transfer *t, uint32_t span)
 {
 	uint64_t key = fetch_key(t->run->layer, span);
+	bool fresh = t->run->flags != 0;
 	LOCKED(&t->f->mutex);
-	bool suspect = fetch_troubles_look(t->f->troubles, key, fetch_now_ms(), NULL) !=
-		       FETCH_TROUBLE_NONE;
-	return suspect == (t->run->flags != 0) && !fetch_recent_has(t->f->recent, key);
+	if (fetch_recent_has(t->f->recent, key))
+		return false;
+	switch (fetch_troubles_look(t->f->troubles, key, fetch_now_ms(), NULL)) {
+	case FETCH_TROUBLE_SUSPECT:
+		return fresh;
+	case FETCH_TROUBLE_NONE:
+		return !fresh || t->run->whole;
+	case FETCH_TROUBLE_PAUSED:
+	default:
+		return false;
+	}
 }
 
 static void hold_all(const struct transfer *t)
@@ -102,8 +111,9 @@ static void hold_all(const struct transfer *t)
 	uint8_t *held = run->held;
 	uint32_t first = run->plan.first, lead = run->lead;
 	held[lead - first] = hold(t, lead);
-	if (held[lead - first] == NOT_HELD && !cache_spans_has(spans_of(t), lead)) {
-		held[lead - first] = wait_for_lead(t);
+	if (held[lead - first] == NOT_HELD) {
+		if (!cache_spans_has(spans_of(t), lead))
+			held[lead - first] = wait_for_lead(t);
 		return;
 	}
 	for (uint32_t i = first; i <= run->plan.last; i++)
