@@ -20,10 +20,10 @@ typedef bool answer_fn(struct script_client *client);
 
 /* What one server was asked for, and what it is to answer. */
 struct stage {
-	struct script_server *server; /* owned */
-	answer_fn *const *plan;	      /* borrowed; ends with NULL */
+	struct script_server *server;	/* owned */
+	answer_fn *const *_Atomic plan; /* borrowed; ends with NULL */
 	_Atomic unsigned asked;
-	uint64_t from[LOG_MAX], to[LOG_MAX]; /* of each Range; both 0 without one */
+	_Atomic uint64_t from[LOG_MAX], to[LOG_MAX]; /* of each Range; both 0 without one */
 };
 
 static struct scene {
@@ -63,10 +63,10 @@ static inline bool serve_plan(struct script_client *c)
 		abort();
 	stage->from[i] = ranged ? from : 0;
 	stage->to[i] = ranged ? to : 0;
-	unsigned step = 0;
-	while (step < i && stage->plan[step + 1])
-		step++;
-	return stage->plan[step](c);
+	answer_fn *const *plan = stage->plan;
+	while (i-- > 0 && plan[1])
+		plan++;
+	return (*plan)(c);
 }
 
 /* A 206 that says [FROM, TO) of TOTAL, of which SENT bytes follow; false: the rest never comes. */

@@ -175,6 +175,10 @@ static void test_range_by_a_server_without_is_an_error_that_stays(void **state)
 					 scene.registry.asked, err_text(&err));
 		}
 		assert_non_null(strstr(err_text(&err), "127.0.0.1"));
+		/* what was not asked for is not waited for */
+		struct repo_counts counts;
+		repo_counts(repo, &counts);
+		assert_in_range(counts.bytes, 100, 3u << 20);
 		/* a blob as a whole can still be had */
 		scene.registry.plan = good_plan;
 		ASSERT_READ(repo, 0, BLOB_BYTES, 0);
@@ -529,6 +533,25 @@ static void test_mirror_that_is_of_no_use_is_left_for_the_origin(void **state)
 	}
 }
 
+/* The blob can be had from the origin, but only whole: the caller must know that. */
+static void test_mirror_breaks_and_the_origin_does_no_ranges(void **state)
+{
+	(void)state;
+	static answer_fn *const whole[] = { serve_whole, NULL };
+	static answer_fn *const broken[] = { serve_503, NULL };
+	struct pair pair;
+	open_pair(&pair);
+	scene.storage.plan = broken;
+	scene.registry.plan = whole;
+	assert_int_equal(read_pair(&pair, 1000, 1000, NULL), -EOPNOTSUPP);
+	close_pair(&pair);
+	open_pair(&pair);
+	atomic_store(&pair.sources[1]->no_ranges, true);
+	assert_int_equal(read_pair(&pair, 1000, 1000, NULL), -EOPNOTSUPP);
+	assert_int_equal(pair.failures, 0);
+	close_pair(&pair);
+}
+
 static void test_neither_does_ranges(void **state)
 {
 	(void)state;
@@ -564,6 +587,7 @@ int main(void)
 		TEST(test_storage_that_lacks_it_is_an_error),
 		TEST(test_token_is_renewed_in_the_middle),
 		TEST(test_mirror_that_is_of_no_use_is_left_for_the_origin),
+		TEST(test_mirror_breaks_and_the_origin_does_no_ranges),
 		TEST(test_neither_does_ranges),
 	};
 	setenv("ROOTLET_RETRY_BASE_MS", "1", 1);
