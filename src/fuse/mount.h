@@ -29,6 +29,15 @@ struct mount_options {
 	const char *directory;
 	/* Of lazy_options; the daemon makes http, creds and cache itself, each time it starts. */
 	const char *platform, *authfile, *cache_dir;
+	/* Instead of the user's files, what a Concourse source says (strings borrowed; NULL: not
+	 * given).  With FIXED no docker configuration is read: anonymous without user and password.
+	 */
+	struct mount_access {
+		bool fixed;
+		const char *username, *password;
+		bool insecure; /* plain http may be tried */
+		const char *ca_pem, *mirror, *mirror_username, *mirror_password;
+	} access;
 	uint64_t cache_size_bytes;
 	bool tls_verify;
 	enum trust least;
@@ -44,7 +53,8 @@ struct mount_options {
 
 /*
  * Returns in the calling process when the mount answers: 0, or why it does not.  With FOREGROUND
- * only when it has ended.  -EBUSY something of ours is mounted there already.
+ * only when it has ended.  -EBUSY something of ours is mounted there already;
+ * -EOPNOTSUPP FUSE cannot be used here (no device, the kernel or fusermount3 refuse the mount).
  */
 MUST_USE int mount_start(const struct mount_options *options, struct err *err);
 
