@@ -49,6 +49,10 @@ bool store_has(struct store *store, const char *path);
 MUST_USE int store_stream(struct store *store, const char *path, uint64_t size, struct stream **out,
 			  struct err *err);
 
+/* [OFFSET, OFFSET+LENGTH) of a file of SIZE bytes (-EBADMSG when it has others), as a stream. */
+MUST_USE int store_range(struct store *store, const char *path, uint64_t size, uint64_t offset,
+			 uint64_t length, struct stream **out, struct err *err);
+
 /* A whole file of at most MAX_BYTES (-E2BIG), NUL-terminated, yours to free. */
 MUST_USE int store_read(struct store *store, const char *path, size_t max_bytes, char **out,
 			size_t *size, struct err *err);
