@@ -1,9 +1,9 @@
 /*
  * The resuming blob stream.
  *
- *	at		the offset in the blob up to which bytes were handed out; all is decided on
- *it stop		where it is to end: the blob's size, or the end of a range opened body
- *begins at AT, or at 0 with SKIP bytes to pass over
+ *	at		where in the blob we are; all decisions are made on it
+ *	stop		where we end: the blob's size, or the end of a range
+ *	opened body	begins at AT, or at 0 with SKIP bytes to pass over
  *
  * Everything is bounded: five tries without progress (progress is 64 KiB since the last failure), a
  * total that grows with the blob's size, one body that ends early though it looks whole, and no
@@ -113,6 +113,9 @@ static int next_source(struct blob_stream *b, int r, struct err *why, struct err
 	struct endpoint *source = source_of(b);
 	unsigned next = next_worth(b, b->source + 1);
 	close_body(b);
+	/* one that does no ranges is left: there the blob can be had, but not so */
+	if (next == b->options.source_count && b->source + 1 < next && r != -ECANCELED)
+		r = -EOPNOTSUPP;
 	if (next == b->options.source_count || r == -ENOMEM || r == -ECANCELED)
 		return err_set(err, -r, "fetch blob '%s' of '%s/%s': %s", digest_show(&b->digest),
 			       esc(source_of(b)->shown), esc(source_of(b)->name), err_text(why));
@@ -348,7 +351,7 @@ int blob_stream_open(struct stream **out, const struct descriptor *d,
 	AUTO(stream) stream = &b->base;
 	b->source = next_worth(b, 0);
 	if (b->source == options->source_count)
-		return err_set(err, EOPNOTSUPP, "'%s' does no ranges of bytes",
+		return err_set(err, EOPNOTSUPP, "'%s' does no ranges as it should",
 			       esc(b->sources[b->source - 1]->host));
 	for (unsigned i = 0; options->fresh && i < options->source_count; i++)
 		places_drop(b->sources[i]->places, &b->digest);

@@ -339,6 +339,17 @@ static int docker_range(struct repo *repo, const struct descriptor *d, uint64_t 
 	return err_set(err, ENOENT, "the archive has no blob %s", digest_show(&d->digest));
 }
 
+static struct input *docker_input(struct repo *repo, const struct descriptor *d)
+{
+	struct docker_archive *archive = (struct docker_archive *)repo;
+	struct part part = find_part(archive, &d->digest);
+	auto_free char *path = part.path;
+	free(part.bytes);
+	if (path)
+		return store_input(archive->store, path, d->size);
+	return archive->layout ? repo_input(archive->layout, d) : NULL;
+}
+
 static void docker_free(struct repo *repo)
 {
 	struct docker_archive *archive = (struct docker_archive *)repo;
@@ -381,6 +392,7 @@ int docker_archive_open(struct repo **out, const struct ref *ref, struct err *er
 		.manifest = docker_manifest,
 		.blob = docker_blob,
 		.range = docker_range,
+		.input = docker_input,
 		.free = docker_free,
 	};
 	AUTO(store) store = NULL;

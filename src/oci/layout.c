@@ -222,6 +222,12 @@ static int layout_range(struct repo *repo, const struct descriptor *d, uint64_t 
 	return store_range(layout_of(repo)->store, path, d->size, offset, length, out, err);
 }
 
+static struct input *layout_input(struct repo *repo, const struct descriptor *d)
+{
+	auto_free char *path = path_of(d);
+	return store_input(layout_of(repo)->store, path, d->size);
+}
+
 static void layout_free(struct repo *repo)
 {
 	struct layout *layout = (struct layout *)repo;
@@ -246,6 +252,7 @@ int layout_new(struct repo **out, struct store *store, bool owned, const char *n
 		.manifest = layout_manifest,
 		.blob = layout_blob,
 		.range = layout_range,
+		.input = layout_input,
 		.free = layout_free,
 	};
 	struct layout *layout = mem_make(struct layout, .base = { &ops, mem_strdup(name) },

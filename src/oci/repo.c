@@ -101,19 +101,23 @@ static int blob_read(struct input *input, void *buf, size_t size, uint64_t offse
 {
 	const struct blob_input *b = (const struct blob_input *)input;
 	AUTO(stream) stream = NULL;
-	size_t got = 0;
+	size_t got = 0, n = 1;
 	int r = repo_range(b->repo, b->d, offset, size, 0, &stream, err);
 	/* to its end and not only to the last byte, so that a connection can be used again */
-	for (size_t n = 1; r == 0 && n > 0; got += n) {
+	while (r == 0 && n > 0) {
 		const void *data = NULL;
 		r = stream_next(stream, &data, &n, err);
-		if (r < 0 || n > size - got)
+		if (r < 0 || n == 0)
 			break;
+		if (n > size - got)
+			return err_set(err, EBADMSG, "blob %s has more bytes than were asked for",
+				       digest_show(&b->d->digest));
 		memcpy((char *)buf + got, data, n);
+		got += n;
 	}
-	if (r == 0 && got != size)
-		r = err_set(err, EBADMSG, "blob %s has other bytes than asked for",
-			    digest_show(&b->d->digest));
+	if (r == 0 && got < size)
+		return err_set(err, EBADMSG, "%zu of %zu bytes of blob %s came", got, size,
+			       digest_show(&b->d->digest));
 	return r;
 }
 
@@ -125,6 +129,9 @@ static void blob_input_free(struct input *input)
 struct input *repo_input(struct repo *repo, const struct descriptor *d)
 {
 	static const struct input_ops ops = { blob_read, blob_input_free };
+	struct input *direct = repo->ops->input ? repo->ops->input(repo, d) : NULL;
+	if (direct)
+		return direct;
 	struct blob_input *b = mem_make(struct blob_input, .base = { &ops, d->size }, .repo = repo,
 					.d = d);
 	return &b->base;

@@ -34,6 +34,8 @@ struct repo_ops {
 	int (*range)(struct repo *, const struct descriptor *, uint64_t, uint64_t, unsigned,
 		     struct stream **, struct err *);
 	void (*free)(struct repo *);
+	/* Optional: a shorter way to a blob's bytes, or NULL: that over range will do. */
+	struct input *(*input)(struct repo *, const struct descriptor *);
 	/* Optional: a repo that waits for nobody has neither. */
 	void (*abort)(struct repo *);
 	struct repo_counts (*counts)(struct repo *);

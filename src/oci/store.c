@@ -63,6 +63,14 @@ int store_range(struct store *store, const char *path, uint64_t size, uint64_t o
 	return r;
 }
 
+struct input *store_input(struct store *store, const char *path, uint64_t size)
+{
+	struct store_file file;
+	if (open_sized(store, path, size, &file, NULL) < 0)
+		return NULL;
+	return input_of_fd(file.fd, file.offset, file.size);
+}
+
 int store_read(struct store *store, const char *path, size_t max_bytes, char **out, size_t *size,
 	       struct err *err)
 {

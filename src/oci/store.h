@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/input.h"
 #include "base/mem.h"
 #include "base/stream.h"
 
@@ -52,6 +53,9 @@ MUST_USE int store_stream(struct store *store, const char *path, uint64_t size, 
 /* [OFFSET, OFFSET+LENGTH) of a file of SIZE bytes (-EBADMSG when it has others), as a stream. */
 MUST_USE int store_range(struct store *store, const char *path, uint64_t size, uint64_t offset,
 			 uint64_t length, struct stream **out, struct err *err);
+
+/* The same at any offset; NULL where store_range would fail. */
+struct input *store_input(struct store *store, const char *path, uint64_t size);
 
 /* A whole file of at most MAX_BYTES (-E2BIG), NUL-terminated, yours to free. */
 MUST_USE int store_read(struct store *store, const char *path, size_t max_bytes, char **out,
