@@ -26,18 +26,6 @@ static void test_new_ones_get_their_name_when_published(void **state)
 	assert_int_equal(cache_spans_write(spans, &beyond, "0123456789", 1, NULL), -EINVAL);
 }
 
-static unsigned count_tmp(const struct cache *cache)
-{
-	struct inventory inventory = { 0 };
-	assert_int_equal(inventory_take(&inventory, (struct cache *)(uintptr_t)cache, NULL), 0);
-	size_t listed = inventory.count;
-	inventory_release(&inventory);
-	struct stat st;
-	assert_int_equal(fstat(cache->tmp, &st), 0);
-	assert_true(listed < 1000);
-	return (unsigned)st.st_nlink - 2;
-}
-
 static void test_unpublished_ones_leave_nothing(void **state)
 {
 	const struct place *p = *state;
