@@ -61,8 +61,9 @@ MUST_USE int lazy_read(struct lazy *lazy, uint32_t inode, void *buf, size_t size
 
 /*
  * The same without blocking: 1 when it was all at hand (*got set), 0 when DONE will be called once,
- * from another thread, with a negative code or the bytes read.  BUF and READ are the caller's until
- * then.
+ * with R 0 and the bytes read or a negative R (and ERR): from another thread, or by this call
+ * before it returns.  BUF and REQUEST are lent until then; what lazy_free finds waiting gets
+ * -ECANCELED.
  */
 struct lazy_request {
 	void (*done)(struct lazy_request *request, int r, size_t got, const struct err *err);
@@ -77,6 +78,7 @@ struct lazy_layer_status {
 	enum table_kind kind;
 	bool cached_table; /* it came from the cache */
 	enum trust trust;
+	bool bad; /* the whole blob is not what its digests say: reads fail with -EBADMSG */
 	char refused[256]; /* why a table that is there was not used; "" */
 	uint64_t blob_bytes, stream_bytes;
 	uint32_t spans, spans_present;
