@@ -128,7 +128,7 @@ static int choose_all(struct mount_options *out, const struct mount_args *args, 
 					    TRUST_NONE };
 	static const char *const fills[] = { "idle", "now", "off" };
 	static const int fill_values[] = { LAZY_FILL_IDLE, LAZY_FILL_NOW, LAZY_FILL_OFF };
-	int trust, fill;
+	int trust = 0, fill = 0;
 	int r = choose(&trust, "trust", args->trust, trusts, trust_values, N_ELEMENTS(trusts), err);
 	if (r == 0)
 		r = choose(&fill, "fill", args->fill, fills, fill_values, N_ELEMENTS(fills), err);

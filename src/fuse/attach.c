@@ -116,7 +116,9 @@ int attach_mount(int *fd, const struct attach_options *options, struct err *err)
 	if (r == -EPERM && geteuid() != 0)
 		return mount_by_helper(fd, options, err);
 	if (r == -EPERM)
-		return err_set(err, EACCES, "%s (this needs CAP_SYS_ADMIN)", why.text);
+		return err_set(err, EOPNOTSUPP, "%s (this needs CAP_SYS_ADMIN)", why.text);
+	if (r == -ENODEV)
+		return err_set(err, EOPNOTSUPP, "%s (the kernel has no FUSE)", why.text);
 	if (r < 0)
 		return err_set(err, -r, "%s", why.text);
 	return 0;

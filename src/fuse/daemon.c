@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "fuse/errlog.h"
-#include "fuse/session.h"
+#include "fuse/fs-session.h"
 #include "fuse/status.h"
 #include "net/http.h"
 #include "oci/creds.h"
@@ -27,7 +27,7 @@ struct state {
 	atomic_bool echo;   /* lines are shown to the user, too */
 	/* what the image is read through, owned */
 	struct http *http;
-	struct creds *creds;
+	struct creds *creds, *mirror_creds;
 	struct cache *cache;
 	struct lazy *lazy;
 	double open_seconds;
@@ -38,6 +38,7 @@ static void state_release(struct state *state)
 	lazy_free(TAKE(state->lazy));
 	cache_free(TAKE(state->cache));
 	creds_free(TAKE(state->creds));
+	creds_free(TAKE(state->mirror_creds));
 	http_free(TAKE(state->http));
 	errlog_free(TAKE(state->log));
 }
@@ -75,16 +76,42 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+static struct repo_options repo_options_of(struct state *state)
+{
+	const struct mount_options *options = state->daemon->plan->options;
+	return (struct repo_options){
+		.http = state->http,
+		.creds = state->creds,
+		.insecure = options->access.insecure,
+		.skip_tls_verify = !options->tls_verify,
+		.ca_pem = options->access.ca_pem,
+		.mirror = options->access.mirror,
+		.mirror_creds = state->mirror_creds,
+		.warn = log_line,
+		.warn_arg = state,
+	};
+}
+
+static int find_creds(struct state *state, struct err *err)
+{
+	const struct plan *plan = state->daemon->plan;
+	const struct mount_access *access = &plan->options->access;
+	if (!access->fixed)
+		return creds_files(&state->creds, plan->authfile, err);
+	if (access->username && access->password)
+		state->creds = creds_fixed(access->username, access->password, "source.username");
+	if (access->mirror_username && access->mirror_password)
+		state->mirror_creds = creds_fixed(access->mirror_username, access->mirror_password,
+						  "source.registry_mirror.username");
+	return 0;
+}
+
 static int open_lazily(struct state *state, const struct ref *ref, struct err *err)
 {
 	const struct plan *plan = state->daemon->plan;
 	const struct mount_options *options = plan->options;
 	struct lazy_options lazy_options = {
-		.image = { .repo = { .http = state->http,
-				     .creds = state->creds,
-				     .skip_tls_verify = !options->tls_verify,
-				     .warn = log_line,
-				     .warn_arg = state },
+		.image = { .repo = repo_options_of(state),
 			   .platform = plan->has_platform ? &plan->platform : NULL },
 		.cache = state->cache,
 		.least = options->least,
@@ -113,7 +140,7 @@ static int open_image(struct state *state, struct err *err)
 	};
 	int r = http_new(&state->http, &(struct http_options){ 0 }, err);
 	if (r == 0)
-		r = creds_files(&state->creds, plan->authfile, err);
+		r = find_creds(state, err);
 	if (r == 0)
 		r = cache_open(&state->cache, &cache_options, err);
 	if (r < 0)
@@ -181,8 +208,8 @@ static int serve(struct state *state, struct err *err)
 		return r;
 	struct fs fs;
 	fs_init(&fs, state->lazy, state->daemon->counters);
-	AUTO(session) session = NULL;
-	r = session_new(&session, &fs, TAKE_FD(device), message.init, message.init_size, err);
+	AUTO(fs_session) session = NULL;
+	r = fs_session_new(&session, &fs, TAKE_FD(device), message.init, message.init_size, err);
 	if (r < 0)
 		return r;
 	struct status_source source = {
@@ -204,7 +231,7 @@ static int serve(struct state *state, struct err *err)
 	struct message serving = { .kind = MESSAGE_SERVING };
 	IGNORE(channel_send(state->daemon->socket, &serving, -1, NULL));
 	lazy_start(state->lazy);
-	r = session_loop(session, err);
+	r = fs_session_loop(session, err);
 	status_free(TAKE(status));
 	lazy_free(TAKE(state->lazy)); /* answers what is still asked, while there is a session */
 	return r;

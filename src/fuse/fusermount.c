@@ -127,6 +127,8 @@ static int code_of(const char *said)
 {
 	if (strstr(said, strerror(EBUSY)))
 		return EBUSY;
+	if (strstr(said, "mount failed") || strstr(said, "fuse device"))
+		return EOPNOTSUPP;
 	if (strstr(said, strerror(EPERM)) || strstr(said, strerror(EACCES)) ||
 	    strstr(said, "not allowed") || strstr(said, "user_allow_other"))
 		return EACCES;

@@ -2,7 +2,7 @@
  * The session.  No clone_fd: requests read from a clone are lost with it when the daemon dies; no
  * unmounting at the end: the mount outlives daemons.
  */
-#include "fuse/session.h"
+#include "fuse/fs-session.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -15,11 +15,11 @@
 #define THREADS_MIN 2
 #define THREADS_MAX 4
 
-struct session {
+struct fs_session {
 	struct fuse_session *fuse; /* owned */
 };
 
-static int answer_init(struct session *session, const void *init, size_t size, struct err *err)
+static int answer_init(struct fs_session *session, const void *init, size_t size, struct err *err)
 {
 	/* libfuse does not write into it */
 	struct fuse_buf buf = { .size = size, .mem = (void *)(uintptr_t)init, .fd = -1 };
@@ -29,14 +29,14 @@ static int answer_init(struct session *session, const void *init, size_t size, s
 	return 0;
 }
 
-int session_new(struct session **out, struct fs *fs, int fd, const void *init, size_t init_size,
-		struct err *err)
+int fs_session_new(struct fs_session **out, struct fs *fs, int fd, const void *init,
+		   size_t init_size, struct err *err)
 {
 	auto_close int device = fd;
 	char name[] = "rootlet", place[32];
 	char *argv[] = { name, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
-	AUTO(session) session = mem_make(struct session, .fuse = NULL);
+	AUTO(fs_session) session = mem_make(struct fs_session, .fuse = NULL);
 	session->fuse = fuse_session_new(&args, fs_ops(), sizeof(struct fuse_lowlevel_ops), fs);
 	fuse_opt_free_args(&args);
 	if (!session->fuse)
@@ -52,7 +52,7 @@ int session_new(struct session **out, struct fs *fs, int fd, const void *init, s
 	return 0;
 }
 
-void session_free(struct session *session)
+void fs_session_free(struct fs_session *session)
 {
 	if (!session)
 		return;
@@ -61,7 +61,7 @@ void session_free(struct session *session)
 	free(session);
 }
 
-int session_loop(struct session *session, struct err *err)
+int fs_session_loop(struct fs_session *session, struct err *err)
 {
 	int cores = get_nprocs();
 	unsigned threads = cores < THREADS_MIN	 ? THREADS_MIN

@@ -6,17 +6,17 @@
 #include "base/mem.h"
 #include "fuse/fs.h"
 
-struct session;
+struct fs_session;
 
 /*
  * Takes FD over.  INIT is the kernel's first request as it was read; it is answered, by the first
  * daemon for good, and the answers of later ones the kernel ignores.
  */
-MUST_USE int session_new(struct session **out, struct fs *fs, int fd, const void *init,
-			 size_t init_size, struct err *err);
+MUST_USE int fs_session_new(struct fs_session **out, struct fs *fs, int fd, const void *init,
+			    size_t init_size, struct err *err);
 /* Requests in flight must have been answered: lazy_free comes before. */
-void session_free(struct session *session);
-DEFINE_AUTO(session)
+void fs_session_free(struct fs_session *session);
+DEFINE_AUTO(fs_session)
 
 /* Serve until the file system is unmounted: 0. */
-MUST_USE int session_loop(struct session *session, struct err *err);
+MUST_USE int fs_session_loop(struct fs_session *session, struct err *err);
