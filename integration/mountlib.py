@@ -49,17 +49,20 @@ def kill(pid, number=signal.SIGKILL):
         os.kill(pid, number)
 
 
-def mountinfo(path):
-    """(device, type, options) of what is mounted at PATH, the topmost; None when nothing is.  Asks no file system."""
-    found = None
+def mounts():
+    """(path, type, options) of every mount, lower ones first.  Asks no file system."""
     with open('/proc/self/mountinfo', 'rb') as f:
         for line in f:
             left, _, right = line.partition(b' - ')
             fields = left.split()
-            where = re.sub(rb'\\(\d{3})', lambda m: bytes([int(m[1], 8)]), fields[4])
-            if where == os.fsencode(path):
-                found = fields[2].decode(), right.split()[0].decode(), fields[5].decode().split(',')
-    return found
+            path = re.sub(rb'\\(\d{3})', lambda m: bytes([int(m[1], 8)]), fields[4])
+            yield os.fsdecode(path), right.split()[0].decode(), fields[5].decode().split(',')
+
+
+def mountinfo(path):
+    """(type, options) of what is mounted at PATH, the topmost; None when nothing is."""
+    found = [(kind, options) for where, kind, options in mounts() if where == os.fspath(path)]
+    return found[-1] if found else None
 
 
 class Mount:
@@ -160,10 +163,10 @@ class MountLab:
 
     def records(self):
         """The files in the run directory that speak of mounts."""
-        return sorted(self.run_dir.glob('rootlet/*.json')) + sorted(self.run_dir.glob('*.json'))
+        return sorted(self.run_dir.glob('rootlet/*.json'))
 
     def logs(self):
-        return b''.join(p.read_bytes() for p in self.run_dir.rglob('*.log'))
+        return b''.join(p.read_bytes() for p in self.run_dir.glob('rootlet/*.log'))
 
     def abort(self):
         """Nobody waits any longer."""
@@ -179,6 +182,7 @@ class MountLab:
         restarts = []
         for mount in reversed(list(self.mounts)):
             restarts += self.end(mount)
+        self.take_the_rest()
         for pid in self.pids:
             assert not alive(pid) or mine(pid), 'process %d is left' % pid
         assert not self.aborted, 'a mount was torn down after %d s' % LIVES_SECONDS
@@ -205,6 +209,12 @@ class MountLab:
                 if subprocess.run(['umount', '-l', mount.path]).returncode:
                     break
 
+    def take_the_rest(self):
+        """What stood there without a Mount of its own."""
+        for path, _, _ in reversed(list(mounts())):
+            if path.startswith((str(self.place) + '/', str(self.run_dir) + '/')):
+                subprocess.run(['umount', '-l', path])
+
     def check_reports(self):
         for report in self.reports.iterdir():
             text = report.read_bytes()
@@ -230,9 +240,9 @@ def tar_digest(path, ns=True, timeout=120):
     pax = ['--xattrs', '--xattrs-include=*', '--format=pax',
            '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime']
     argv = ['tar', '-C', path, '--sort=name', '--numeric-owner', *(pax if ns else ['--format=gnu']), '-c', '.']
-    done = runner.run(['sh', '-c', '{ "$@" || echo failed; } | sha256sum', 'sh', *argv], timeout)
+    done = runner.run(['sh', '-c', '{ "$@" || echo failed; } | openssl dgst -sha256', 'sh', *argv], timeout)
     assert done.rc == 0 and not done.hang and not done.err, done
-    return done.out.split()[0].decode()
+    return done.out.decode()
 
 
 def listing(root, content=True):

@@ -13,7 +13,7 @@ import mkimage
 import runner
 from conftest import compare_trees, need_tool, push
 from faultlib import FaultRegistry
-from mountlib import mountinfo, read_right, tar_digest
+from mountlib import mountinfo, mounts, read_right, tar_digest
 
 
 @pytest.fixture(scope='module')
@@ -43,8 +43,7 @@ def test_from_a_layout(lab, eager, digest_of, edge_layout, tag):
     same(eager(image), lab.mount(image), digest_of(image))
 
 
-@pytest.mark.parametrize('tag', ['edge-gzip', 'edge-zstd', 'edge-raw', 'edge-mixed', 'edge-gzmulti', 'edge-sparse',
-                                 'odd-hlcross'])
+@pytest.mark.parametrize('tag', ['edge-gzip', 'edge-zstd', 'edge-raw', 'edge-mixed', 'edge-gzmulti', 'odd-hlcross'])
 def test_from_a_registry(lab, eager, digest_of, edge_layout, registry, tag):
     where = '%s/mount-%s:x' % (registry, tag)
     push(edge_layout, tag, where)
@@ -60,15 +59,19 @@ def test_a_docker_archive(lab, eager, edge_layout, place):
 
 
 @pytest.fixture(scope='module')
-def converted(converter, scratch, edge_layout, work_layout):
-    """oci:LAYOUT of 'edge' and 'work' as their users convert them: -esgz, -zb (ctr-remote) and -za (skopeo)."""
-    layout = scratch / 'converted'
-    mkimage.Layout(layout)
-    for name, source, tag in (('edge', edge_layout, 'edge-gzip'), ('work', work_layout, 'gzip')):
-        converter.estargz(source, tag, layout, name + '-esgz')
-        converter.zchunked(source, tag, layout, name + '-zb')
-        convert.skopeo_zchunked(source, tag, layout, name + '-za')
-    return layout
+def converted(converter, scratch):
+    """{kind: layout} of an image of all kinds of entries, converted by ctr-remote ('esgz', 'zb') and skopeo ('za').
+
+    Each has a layout of its own: skopeo remembers places, and would take a layer that it believes to be the same.
+    """
+    source = mkimage.Layout(scratch / 'to-convert')
+    tars = [mkedge.layer1().bytes(), mkedge.layer2().bytes(), lazyimages.work_layer('work', 60, 1 << 20)]
+    source.tag('x', source.image([mkimage.pack(lazyimages.trimmed(t)) for t in tars]))
+    out = {kind: scratch / ('converted-' + kind) for kind in KIND}
+    converter.estargz(source.d, 'x', out['esgz'], 'x', '--estargz-compression-level', '1')
+    converter.zchunked(source.d, 'x', out['zb'], 'x')
+    convert.skopeo_zchunked(source.d, 'x', out['za'], 'x')
+    return out
 
 
 KIND = {'esgz': 'estargz', 'za': 'zstd:chunked', 'zb': 'zstd:chunked'}
@@ -85,15 +88,13 @@ def lost(line):
 
 
 @pytest.mark.parametrize('kind', KIND)
-@pytest.mark.parametrize('name', ['edge', 'work'])
-def test_what_the_converters_make(lab, eager, converted, registry, name, kind):
-    where = '%s/converted-%s:%s' % (registry, name, kind)
-    push(converted, '%s-%s' % (name, kind), where)
+def test_what_the_converters_make(lab, eager, converted, registry, kind):
+    where = '%s/converted-%s:x' % (registry, kind)
+    push(converted[kind], 'x', where)
     mount = lab.mount(where, '--tls-verify=false')
-    truth = eager('oci:%s:%s-%s' % (converted, name, kind))
+    truth = eager('oci:%s:x' % converted[kind])
     assert [d for d in compare_trees(truth, mount.path) if not lost(d)] == []
-    if name == 'work':
-        assert tar_digest(mount.path, ns=False) == tar_digest(truth, ns=False)
+    assert tar_digest(mount.path / 'work', ns=False) == tar_digest(truth / 'work', ns=False)
     big = [layer for layer in mount.layers() if layer['blob_bytes'] > 1 << 20]
     assert big and all(layer['table'] == KIND[kind] and layer['trust'] == 'bound' for layer in big), big
 
@@ -193,13 +194,13 @@ def test_it_is_read_only(edge, lab):
         with pytest.raises(OSError) as e:
             act()
         assert e.value.errno in (30, 1), e.value
-    device, kind, options = mountinfo(edge)
+    kind, options = mountinfo(edge)
     assert kind == 'fuse.rootlet' and {'ro', 'nosuid', 'nodev'} <= set(options)
 
 
 def test_suid_and_dev_are_given_when_asked_for(lab, edge_layout):
     mount = lab.mount('oci:%s:edge-gzip' % edge_layout, '--suid', '--dev')
-    assert not {'nosuid', 'nodev'} & set(mountinfo(mount.path)[2])
+    assert not {'nosuid', 'nodev'} & set(mountinfo(mount.path)[1])
     with open(mount.path / 'special/null', 'wb') as f:
         f.write(b'x')
 
@@ -336,7 +337,8 @@ def test_others_may_look_when_root_mounts(lab, ordinary_user, program):
             'cat', mount.path / 'etc/motd']
     assert subprocess.run(look, stdout=subprocess.PIPE, timeout=60).stdout == b'hello\n'
     alone = lab.mount(program, '--allow-other=false')
-    done = subprocess.run([*look[:-1], alone.path / 'etc/motd'], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    look[-1] = alone.path / 'etc/motd'
+    done = subprocess.run(look, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
     assert done.returncode and done.stdout == b''
 
 
@@ -351,7 +353,7 @@ def test_a_writable_mount(lab, program):
     assert (mount.path / 'etc/motd').read_text() == 'changed\n'
     assert sorted(os.listdir(mount.path)) == ['bin', 'etc', 'new'] and os.listdir(mount.path / 'bin') == ['busybox']
     mount.umount()
-    assert not [line for line in open('/proc/self/mountinfo') if str(lab.place) in line or str(lab.run_dir) in line]
+    assert not [path for path, _, _ in mounts() if path.startswith((str(lab.place), str(lab.run_dir)))]
     assert (upper / 'etc/motd').read_text() == 'changed\n' and (upper / 'new').read_text() == 'new\n'
     again = lab.mount(program, '--upper', upper)
     assert (again.path / 'etc/motd').read_text() == 'changed\n' and not os.path.lexists(again.path / 'bin/sh')
