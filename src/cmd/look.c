@@ -109,7 +109,9 @@ int look_image(struct look *look, const char *name, unsigned flags, const struct
 static void scanning(void *arg, struct progress *progress)
 {
 	struct look *look = arg;
-	if (!look->args->quiet && !look->args->debug)
+	if (!progress)
+		report_free(TAKE(look->report));
+	else if (!look->args->quiet && !look->args->debug)
 		look->report = report_new(progress, REPORT_AUTO);
 }
 
