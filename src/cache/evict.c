@@ -17,6 +17,8 @@
 #include "cache/layer-dir.h"
 
 #define PASSES 3
+#define DISK_BLOCK_BYTES UINT64_C(4096)
+#define PIECE_MAX_BYTES (UINT64_C(1) << 20)
 
 /* The descriptor whose closing gives the lock up; -EAGAIN another evicts. */
 static int lock_evictor(const struct cache *cache, struct err *err)
@@ -56,39 +58,111 @@ static void remove_unused(struct cache *cache, struct inventory *inventory, uint
 
 /* ---- spans */
 
-/* Spreads: of each 1 / SHARE bytes that pass one goes. */
+/*
+ * What goes, spread over all there is: a share of it, in neighbouring pieces, as blocks are freed
+ * whole and what is fetched again is fetched in fewer requests.
+ */
 struct spread {
 	double share;
-	double due; /* bytes that should have gone by now */
+	double due;	/* pieces that should have gone by now */
+	uint64_t piece; /* how much is decided at once */
+	uint64_t left;	/* of the piece being decided */
+	bool goes;	/* it does */
 };
 
 static bool spread_hits(struct spread *s, uint64_t size)
 {
-	s->due += (double)size * s->share;
-	if (s->due < (double)size)
-		return false;
-	s->due -= (double)size;
-	return true;
+	if (s->left == 0) {
+		s->left = s->piece;
+		s->due += s->share;
+		s->goes = s->due >= 1;
+		s->due -= s->goes ? 1 : 0;
+	}
+	s->left -= size < s->left ? size : s->left;
+	return s->goes;
 }
 
-static void evict_span(struct layer_dir *layer, uint32_t span, struct spread *spread)
+/*
+ * Spans in a row that go or are not there, between two that stay; FROM is the end of the one
+ * before, so that the blocks which they share among themselves, and those of the gaps, get free.
+ */
+struct run {
+	uint32_t first;
+	uint64_t from;
+	bool goes;     /* there is something to clear in it */
+	uint64_t data; /* where the stream's data from here on begin */
+};
+
+static void evict_one(struct layer_dir *layer, uint32_t span)
 {
 	struct span_entry e;
-	bool there = span_map_load(layer->map, span, &e);
-	if (there ? !spread_hits(spread, e.size) : !span_map_leftover(layer->map, span, &e))
+	if (span_map_load(layer->map, span, &e) &&
+	    span_map_lock(layer->map, SPAN_LOCK_WRITE, span) == 1) {
+		if (span_map_clear(layer->map, span, &e))
+			layer_dir_punch(layer, e.offset, e.size);
+		span_map_unlock(layer->map, SPAN_LOCK_WRITE, span);
+	}
+}
+
+/* All spans from FIRST to before END, whose bytes lie in [FROM, TO). */
+static void evict_run(struct layer_dir *layer, const struct run *run, uint32_t end, uint64_t to)
+{
+	struct span_entry e;
+	bool alone = span_map_lock_row(layer->map, SPAN_LOCK_WRITE, run->first, end - run->first);
+	for (uint32_t i = run->first; i < end; i++) {
+		if (!alone)
+			evict_one(layer, i); /* somebody is writing one of them */
+		else if (span_map_load(layer->map, i, &e))
+			(void)span_map_clear(layer->map, i, &e);
+	}
+	if (!alone)
 		return;
-	if (span_map_lock(layer->map, SPAN_LOCK_WRITE, span) != 1)
-		return;
-	/* what is not there may have left bytes; looked at again, as only now it stands still */
-	if (there ? span_map_clear(layer->map, span, &e) : span_map_leftover(layer->map, span, &e))
-		layer_dir_punch(layer, e.offset, e.size);
-	span_map_unlock(layer->map, SPAN_LOCK_WRITE, span);
+	layer_dir_punch(layer, run->from, to - run->from);
+	span_map_unlock_row(layer->map, SPAN_LOCK_WRITE, run->first, end - run->first);
+}
+
+/* Whole blocks have data though no span is there: a writer or an evictor was killed. */
+static bool left_over(const struct layer_dir *layer, struct run *run, uint64_t to)
+{
+	uint64_t from = (run->from + DISK_BLOCK_BYTES - 1) & ~(DISK_BLOCK_BYTES - 1);
+	to &= ~(DISK_BLOCK_BYTES - 1);
+	if (from >= to || run->data >= to)
+		return false;
+	off_t data = lseek(layer->stream, (off_t)from, SEEK_DATA);
+	run->data = data < 0 ? UINT64_MAX : (uint64_t)data;
+	return run->data < to;
+}
+
+static void end_run(struct layer_dir *layer, struct run *run, uint32_t end, uint64_t to)
+{
+	if (end > run->first && to > run->from && (run->goes || left_over(layer, run, to)))
+		evict_run(layer, run, end, to);
 }
 
 static uint64_t blocks_of(const struct layer_dir *layer)
 {
 	struct stat st;
 	return fstat(layer->stream, &st) < 0 ? 0 : (uint64_t)st.st_blocks * 512;
+}
+
+/* Spans are sorted by their place in the stream. */
+static void evict_layer(struct layer_dir *layer, const struct span_map_shape *shape,
+			struct spread *spread)
+{
+	struct run run = { 0 };
+	for (uint32_t i = 0; i < shape->span_count; i++) {
+		struct span_entry e;
+		if (!span_map_load(layer->map, i, &e))
+			continue;
+		if (spread_hits(spread, e.size)) {
+			run.goes = true;
+			continue;
+		}
+		end_run(layer, &run, i, e.offset);
+		run = (struct run){ .first = i + 1, .from = e.offset + e.size, .data = run.data };
+	}
+	/* the last block may reach beyond the end */
+	end_run(layer, &run, shape->span_count, shape->stream_size + DISK_BLOCK_BYTES);
 }
 
 /* Bytes that became free. */
@@ -98,8 +172,12 @@ static uint64_t evict_spans(struct cache *cache, const char *name, struct spread
 	if (layer_dir_open(&layer, cache, name, NULL, NULL) < 0)
 		return 0;
 	uint64_t before = blocks_of(&layer);
-	for (uint32_t i = 0; i < span_map_shape(layer.map).span_count; i++)
-		evict_span(&layer, i, spread);
+	struct span_map_shape shape = span_map_shape(layer.map);
+	uint64_t part = shape.stream_size / 16;
+	spread->piece = 1 + (part < PIECE_MAX_BYTES ? part : PIECE_MAX_BYTES);
+	spread->left = 0;
+	if (layer.writable)
+		evict_layer(&layer, &shape, spread);
 	uint64_t after = blocks_of(&layer);
 	layer_dir_release(&layer);
 	return before > after ? before - after : 0;
@@ -122,7 +200,7 @@ static void evict_used(struct cache *cache, struct inventory *inventory, uint64_
 		uint64_t all = layers_bytes(inventory), much = inventory->disk_bytes - to;
 		/* a start that differs, so that it is not always the same spans */
 		struct spread spread = { .share = much < all ? (double)much / (double)all : 1.0,
-					 .due = (double)(now.tv_nsec % 65536) };
+					 .due = (double)(now.tv_nsec % 65536) / 65536 };
 		for (size_t i = 0; i < inventory->count && all > 0; i++) {
 			struct inventory_entry *e = &inventory->entries[i];
 			if (e->kind != CACHE_KINDS)

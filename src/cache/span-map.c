@@ -10,9 +10,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -110,6 +112,19 @@ static int shape_check(const struct span_map_shape *shape, struct err *err)
 	return 0;
 }
 
+/*
+ * Where blocks are copied when written (btrfs), a store into the map of a full disk would be
+ * deadly though its blocks are there; elsewhere this is refused and not needed.
+ */
+static void write_in_place(int fd)
+{
+	int flags = 0;
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) {
+		flags |= FS_NOCOW_FL;
+		(void)ioctl(fd, FS_IOC_SETFLAGS, &flags);
+	}
+}
+
 int span_map_create(struct span_map **out, int dirfd, const struct span_map_shape *shape,
 		    uint32_t boot, struct err *err)
 {
@@ -123,6 +138,7 @@ int span_map_create(struct span_map **out, int dirfd, const struct span_map_shap
 	map->writable = true;
 	map->shape = *shape;
 	size_t size = file_size(shape->span_count);
+	write_in_place(fd);
 	r = posix_fallocate(fd, 0, (off_t)size);
 	if (r != 0)
 		return err_errno(err, r, "allocate the map");
@@ -282,28 +298,18 @@ static bool snapshot(const struct record *record, struct span_entry *out, uint32
 	return false;
 }
 
-static bool load(const struct span_map *map, uint32_t span, struct span_entry *out)
+bool span_map_load(const struct span_map *map, uint32_t span, struct span_entry *out)
 {
 	struct span_entry e;
 	uint32_t check;
 	uint64_t end;
 	if (span >= map->shape.span_count || !snapshot(&map->records[span], &e, &check))
 		return false;
-	if (check != record_check(span, &e) || !add_ok(e.offset, e.size, &end) ||
-	    end > map->shape.stream_size)
+	if (mark_boot(e.mark) == 0 || check != record_check(span, &e) ||
+	    !add_ok(e.offset, e.size, &end) || end > map->shape.stream_size)
 		return false;
 	*out = e;
 	return true;
-}
-
-bool span_map_load(const struct span_map *map, uint32_t span, struct span_entry *out)
-{
-	return load(map, span, out) && mark_boot(out->mark) != 0;
-}
-
-bool span_map_leftover(const struct span_map *map, uint32_t span, struct span_entry *out)
-{
-	return load(map, span, out) && mark_boot(out->mark) == 0;
 }
 
 uint32_t span_map_present(const struct span_map *map)
@@ -411,10 +417,10 @@ static bool held_remove(struct span_map *map, uint64_t byte)
 	return true;
 }
 
-static int lock_byte(const struct span_map *map, short type, uint64_t byte)
+static int lock_bytes(const struct span_map *map, short type, uint64_t byte, uint32_t count)
 {
 	struct flock lock = {
-		.l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)byte, .l_len = 1
+		.l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)byte, .l_len = count
 	};
 	int r;
 	do
@@ -429,7 +435,7 @@ int span_map_lock(struct span_map *map, enum span_lock lock, uint32_t span)
 	if (!held_add(map, byte))
 		return 0;
 	/* in memory nobody else sees it; a map that is only read cannot be locked to write */
-	int r = map->fd < 0 || !map->writable ? 0 : lock_byte(map, F_WRLCK, byte);
+	int r = map->fd < 0 || !map->writable ? 0 : lock_bytes(map, F_WRLCK, byte, 1);
 	if (r == 0)
 		return 1;
 	(void)held_remove(map, byte);
@@ -441,6 +447,17 @@ void span_map_unlock(struct span_map *map, enum span_lock lock, uint32_t span)
 	uint64_t byte = (uint64_t)lock * LOCKS_APART + span;
 	/* first there, then here: another thread of ours must not get it in between and lose it */
 	if (map->fd >= 0 && map->writable)
-		(void)lock_byte(map, F_UNLCK, byte);
+		(void)lock_bytes(map, F_UNLCK, byte, 1);
 	(void)held_remove(map, byte);
+}
+
+bool span_map_lock_row(struct span_map *map, enum span_lock lock, uint32_t first, uint32_t count)
+{
+	return map->fd >= 0 && map->writable && count > 0 &&
+	       lock_bytes(map, F_WRLCK, (uint64_t)lock * LOCKS_APART + first, count) == 0;
+}
+
+void span_map_unlock_row(struct span_map *map, enum span_lock lock, uint32_t first, uint32_t count)
+{
+	(void)lock_bytes(map, F_UNLCK, (uint64_t)lock * LOCKS_APART + first, count);
 }

@@ -23,7 +23,7 @@
 #include "base/mem.h"
 
 #define SPAN_MAP_FORMAT 1u
-#define SPAN_MAP_SPANS_MAX (UINT32_C(1) << 24)
+#define SPAN_MAP_SPANS_MAX (UINT32_C(1) << 25)
 #define SPAN_MAP_STREAM_MAX_BYTES (UINT64_C(1) << 62)
 
 struct span_map;
@@ -68,8 +68,6 @@ void span_map_copy(struct span_map *to, const struct span_map *from);
 
 /* False when the span is not there, or its record is broken. */
 bool span_map_load(const struct span_map *map, uint32_t span, struct span_entry *out);
-/* Where the bytes of a span that is not there may be all the same (a writer or evictor died). */
-bool span_map_leftover(const struct span_map *map, uint32_t span, struct span_entry *out);
 /* It is still what it was when ENTRY was loaded; all that was read before then counts. */
 bool span_map_same(const struct span_map *map, uint32_t span, const struct span_entry *entry);
 /* The mark is of this boot, or was proven here. */
@@ -90,3 +88,9 @@ enum span_lock {
 /* 1 it is ours; 0 somebody has it; negative where there are no locks.  Never blocks. */
 int span_map_lock(struct span_map *map, enum span_lock lock, uint32_t span);
 void span_map_unlock(struct span_map *map, enum span_lock lock, uint32_t span);
+/*
+ * The locks of COUNT spans in a row, for a map that one thread has for itself: threads that share
+ * the object do not exclude each other here.  False when somebody else has one of them.
+ */
+bool span_map_lock_row(struct span_map *map, enum span_lock lock, uint32_t first, uint32_t count);
+void span_map_unlock_row(struct span_map *map, enum span_lock lock, uint32_t first, uint32_t count);

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -151,6 +152,24 @@ static inline void change_byte(const struct place *p, const char *name, off_t at
 	assert_int_equal(pread(fd, &byte, 1, at), 1);
 	byte ^= 4;
 	assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+}
+
+static inline int count_one(void *arg, const char *name, struct err *err)
+{
+	unsigned *count = arg;
+	(void)name;
+	(void)err;
+	*count += 1;
+	return 0;
+}
+
+/* How many things are being made, or were left. */
+static inline unsigned count_tmp(const struct cache *cache)
+{
+	auto_close int fd = openat(cache->tmp, ".", O_RDONLY | O_CLOEXEC);
+	unsigned count = 0;
+	assert_int_equal(cache_dir_each(fd, count_one, &count, NULL), 0);
+	return count;
 }
 
 /* ---- disks */
