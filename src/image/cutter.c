@@ -13,7 +13,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* Held behind a full span for points that are reported late. */
+/* Points are reported at most this much behind their place. */
 #define LATE_BYTES (512u * 1024)
 
 struct cut_point {
@@ -48,7 +48,7 @@ struct cutter {
 struct cutter *cutter_new(struct cache_spans *spans, uint32_t span_max_bytes)
 {
 	struct cutter *c = mem_make(struct cutter, .kept = spans, .span_max = span_max_bytes,
-				    .room = (size_t)span_max_bytes + LATE_BYTES,
+				    .room = (size_t)span_max_bytes + 2 * LATE_BYTES,
 				    .mutex = PTHREAD_MUTEX_INITIALIZER);
 	c->hold = mem_new(c->room);
 	return c;
@@ -97,17 +97,22 @@ static uint64_t next_point(struct cutter *c)
 	return c->next < c->point_count ? c->points[c->next].out : UINT64_MAX;
 }
 
-/* How many of the held bytes make a span now; 0: more have to come first. */
+/*
+ * How many of the held bytes make a span now; 0: more have to come first.  What is cut must not
+ * depend on when a point comes to be known, as long as that is within LATE_BYTES: then the same
+ * layer always gets the same table.
+ */
 static size_t cut_size(struct cutter *c)
 {
-	uint64_t point = next_point(c), length = point - c->start;
+	uint64_t length = next_point(c) - c->start; /* huge: it is not known */
 	size_t wanted = c->span_max;
-	if (point != UINT64_MAX) { /* in equal parts, each at most span_max */
-		uint64_t parts = (length + c->span_max - 1) / c->span_max;
-		wanted = (size_t)((length + parts - 1) / parts);
-	} else if (c->held < c->room && !c->ended) {
+	if (length <= c->span_max)
+		wanted = (size_t)length;
+	else if (length <= c->span_max + LATE_BYTES &&
+		 length / 2 <= c->span_max) /* no small rest */
+		wanted = (size_t)length / 2;
+	else if (length > c->room && c->held < c->room && !c->ended)
 		return 0;
-	}
 	if (c->held >= wanted)
 		return wanted;
 	return c->ended ? c->held : 0;

@@ -27,6 +27,7 @@ enum fetch_flags {
 	FETCH_WANTS_FILL = 1u << 1,
 	FETCH_AROUND = 1u << 2, /* taken along unasked, not read yet */
 	FETCH_MARK = 1u << 3,	/* when it is read, what follows is fetched */
+	FETCH_LOCKED = 1u << 4, /* by us in the cache; goes from a run that was cut to the next */
 };
 
 struct fetch_flight {

@@ -9,6 +9,7 @@
 #define FILL_RUNS_MAX 2u
 #define GAP_ALONE_BYTES (512u * 1024)	 /* between spans of demand when every thread is busy */
 #define GAP_PARALLEL_BYTES (128u * 1024) /* when another thread could as well fetch it */
+#define GAP_FILL_BYTES (64u * 1024)
 #define PREFETCH_MAX_BYTES (4u * 1024 * 1024)
 
 static struct fetch_layer *layer_of(struct fetcher *f, const struct fetch_run *run)
@@ -133,6 +134,8 @@ static struct fetch_plan_limits limits_of(struct fetcher *f, const struct fetch_
 		return (struct fetch_plan_limits){ .bytes = FETCH_PACE_REQUEST_MAX_BYTES };
 	if (run->class == FETCH_PREFETCH)
 		limits.bytes = PREFETCH_MAX_BYTES;
+	if (run->class == FETCH_FILL)
+		limits.gap = GAP_FILL_BYTES;
 	if (run->class != FETCH_DEMAND)
 		return limits;
 	unsigned busy = f->running[FETCH_DEMAND] + f->running[FETCH_PREFETCH] +

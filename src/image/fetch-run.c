@@ -40,14 +40,27 @@ static struct cache_spans *spans_of(const struct transfer *t)
 
 /* ---- before: who fetches what */
 
+static void unlock(const struct transfer *t, uint32_t span)
+{
+	uint8_t before = atomic_fetch_and(&t->layer->flags[span], (uint8_t)~FETCH_LOCKED);
+	if (before & FETCH_LOCKED)
+		cache_spans_unlock(spans_of(t), span);
+}
+
 /* Hold SPAN if it is missing and no other process is about it. */
 static enum fetch_held hold(const struct transfer *t, uint32_t span)
 {
-	if (cache_spans_has(spans_of(t), span) || !cache_spans_trylock(spans_of(t), span))
+	_Atomic uint8_t *flags = &t->layer->flags[span];
+	if (cache_spans_has(spans_of(t), span))
 		return NOT_HELD;
+	if (!(atomic_fetch_or(flags, FETCH_LOCKED) & FETCH_LOCKED) &&
+	    !cache_spans_trylock(spans_of(t), span)) {
+		atomic_fetch_and(flags, (uint8_t)~FETCH_LOCKED);
+		return NOT_HELD;
+	}
 	if (!cache_spans_has(spans_of(t), span))
 		return HELD_AND_LOCKED;
-	cache_spans_unlock(spans_of(t), span); /* it came in between */
+	unlock(t, span); /* it came in between */
 	return NOT_HELD;
 }
 
@@ -153,7 +166,7 @@ static void let_go(const struct transfer *t, uint32_t span)
 {
 	uint8_t *held = t->run->held ? &t->run->held[span - t->run->plan.first] : NULL;
 	if (held && *held == HELD_AND_LOCKED)
-		cache_spans_unlock(spans_of(t), span);
+		unlock(t, span);
 	if (held)
 		*held = NOT_HELD;
 }
@@ -468,11 +481,19 @@ static struct fetch_wait *leave(const struct transfer *t, int r, const struct er
 	return waits;
 }
 
+/* Is SPAN another run's by now, with our lock? */
+static bool is_taken_over(const struct transfer *t, uint32_t span)
+{
+	LOCKED(&t->f->mutex);
+	return span >= t->run->cut && fetch_covering(t->f, t->run->layer, span);
+}
+
 static void finish(const struct transfer *t, int r, const struct err *why)
 {
 	struct fetch_run *run = t->run;
 	for (uint32_t i = run->plan.first; run->held && i <= run->plan.last; i++)
-		let_go(t, i);
+		if (!is_taken_over(t, i))
+			let_go(t, i);
 	struct err err = { 0 };
 	if (r < 0)
 		(void)err_set(&err, -r, "layer %zu of '%s': blob '%s': %s", run->layer + 1,

@@ -333,8 +333,11 @@ static struct blob_stream *make(const struct descriptor *d, const struct blob_op
 	static const struct stream_ops ops = { blob_next, NULL, blob_free };
 	struct blob_stream *b = mem_make(struct blob_stream, .base = { &ops }, .options = *options,
 					 .digest = d->digest, .size = d->size, .stop = d->size);
-	for (unsigned i = 0; i < options->source_count; i++)
+	for (unsigned i = 0; i < options->source_count; i++) {
 		b->sources[i] = options->sources[i];
+		if (options->fresh)
+			places_drop(b->sources[i]->places, &b->digest);
+	}
 	if (options->length > 0) {
 		b->at = options->offset;
 		b->stop = options->offset + options->length;
@@ -353,8 +356,6 @@ int blob_stream_open(struct stream **out, const struct descriptor *d,
 	if (b->source == options->source_count)
 		return err_set(err, EOPNOTSUPP, "'%s' does no ranges as it should",
 			       esc(b->sources[b->source - 1]->host));
-	for (unsigned i = 0; options->fresh && i < options->source_count; i++)
-		places_drop(b->sources[i]->places, &b->digest);
 	begin_source(b);
 	while (!b->answer.transfer) {
 		int r = open_body(b, err);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -226,7 +227,9 @@ static inline int rig_point(void *arg, const struct indexer_point *point, struct
 	free(p->window);
 	p->any = true;
 	p->last = *point;
-	p->window = mem_copy(point->point.window, point->point.window_size);
+	p->window = point->point.window_size
+			    ? mem_copy(point->point.window, point->point.window_size)
+			    : NULL;
 	return 0;
 }
 
@@ -419,6 +422,17 @@ static inline bool rig_idle(struct rig *rig, enum fetch_class class)
 {
 	for (unsigned ms = 0; ms < 10000; ms += 2) {
 		if (fetcher_idle(rig->fetcher, class))
+			return true;
+		rig_sleep(2);
+	}
+	return false;
+}
+
+/* Until that many spans are in the cache: readers get theirs before it does. */
+static inline bool rig_present(struct rig *rig, uint32_t count)
+{
+	for (unsigned ms = 0; ms < 10000; ms += 2) {
+		if (cache_spans_present(rig->spans) == count)
 			return true;
 		rig_sleep(2);
 	}

@@ -71,7 +71,8 @@ static inline void write_text(int dirfd, const char *name, const struct str *tex
 	assert_int_equal(io_write_file(dirfd, name, text->data, text->length, 0600, NULL), 0);
 }
 
-/* The layout's only image; ANNOTATIONS[i] is "" or ",\"annotations\":{...}" (or NULL for all ""). */
+/* The layout's only image; ANNOTATIONS[i] is "" or ",\"annotations\":{...}" (or NULL for all "").
+ */
 static inline void write_layout(int dirfd, const struct image_layer *layers, size_t count,
 				const char *const *annotations)
 {

@@ -76,7 +76,7 @@ static int fake_range(struct repo *repo, const struct descriptor *d, uint64_t of
 	(void)flags;
 	(void)err;
 	((struct fake *)repo)->ranges++;
-	*out = stream_of_memory(CONFIG + offset, length);
+	*out = stream_of_memory(&CONFIG[offset], length);
 	return 0;
 }
 
@@ -134,7 +134,7 @@ static void test_tag_of_a_registry_that_is_away(void **state)
 	static const struct {
 		int code, wanted;
 	} cases[] = {
-		{ -EAGAIN, 0 },	      { -ETIMEDOUT, 0 },      { -EPROTO, 0 },
+		{ -EAGAIN, 0 },	      { -ETIMEDOUT, 0 },    { -EPROTO, 0 },
 		{ -EACCES, -EACCES }, { -ENOENT, -ENOENT }, { -EBADMSG, -EBADMSG },
 	};
 	auto_ref ref = { 0 };

@@ -125,17 +125,18 @@ static void test_cut_without_points_makes_a_group(void **state)
 	check(&scene, 77, wanted, N_ELEMENTS(wanted));
 }
 
-static void test_cut_before_a_far_point_in_equal_parts(void **state)
+static void test_cut_before_a_point_that_is_far(void **state)
 {
 	(void)state;
 	struct scene scene;
-	begin(&scene, 40000);
+	begin(&scene, 24000);
 	point(&scene, 0, 0, 0);
-	point(&scene, 900, 30001, 1);
+	point(&scene, 900, 20001, 1);
 	static const struct wanted wanted[] = {
-		{ 0, 7501, 0, 901, 0 },	       { 7501, 7500, 0, 901, 7501 },
-		{ 15001, 7500, 0, 901, 15001 }, { 22501, 7500, 0, 901, 22501 },
-		{ 30001, 9999, 900, 100, 0 },
+		{ 0, 10000, 0, 901, 0 },
+		{ 10000, 5000, 0, 901, 10000 }, /* no rest of one byte */
+		{ 15000, 5001, 0, 901, 15000 },
+		{ 20001, 3999, 900, 100, 0 },
 	};
 	check(&scene, 1000, wanted, N_ELEMENTS(wanted));
 }
@@ -145,11 +146,11 @@ static void test_cut_with_a_point_that_is_late(void **state)
 {
 	(void)state;
 	struct scene scene;
-	begin(&scene, 700000);
+	begin(&scene, 1300000);
 	point(&scene, 0, 0, 0);
-	give(&scene, 650000, 60000);
+	give(&scene, 1200000, 60000);
 	point(&scene, 5000, 5000, 0);
-	point(&scene, 9000, 645000, 2);
+	point(&scene, 9000, 1195000, 2);
 	check(&scene, 10000, NULL, 0);
 }
 
@@ -185,7 +186,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cut_at_points),
 		cmocka_unit_test(test_cut_without_points_makes_a_group),
-		cmocka_unit_test(test_cut_before_a_far_point_in_equal_parts),
+		cmocka_unit_test(test_cut_before_a_point_that_is_far),
 		cmocka_unit_test(test_cut_with_a_point_that_is_late),
 		cmocka_unit_test(test_cut_of_nothing),
 		cmocka_unit_test(test_cut_at_equal_points),

@@ -33,8 +33,10 @@ static void read_all(struct rig *rig)
 	/* backwards, so that not all is read ahead */
 	for (uint32_t i = span_count(rig); i > 0; i--)
 		assert_in_range(rig_get(rig, i - 1, NULL), 0, 1);
+	unsigned requests = atomic_load(&rig->fake.requests);
 	for (uint32_t i = 0; i < span_count(rig); i++)
-		assert_int_equal(rig_get(rig, i, NULL), 1);
+		assert_in_range(rig_get(rig, i, NULL), 0, 1);
+	assert_int_equal(atomic_load(&rig->fake.requests), requests);
 	assert_int_equal(rig->failed, 0);
 }
 
@@ -201,7 +203,7 @@ static void test_fill_gets_everything(void **state)
 	AUTO(rig) rig = rig_gzip(300, 20000, 0);
 	want_all(rig, FETCH_FILL);
 	assert_true(rig_idle(rig, FETCH_FILL));
-	assert_int_equal(cache_spans_present(rig->spans), 300);
+	assert_true(rig_present(rig, 300));
 }
 
 static void test_demand_passes_a_stalled_prefetch(void **state)
@@ -244,7 +246,7 @@ static void test_demand_far_ahead_in_a_fill_is_fetched_apart(void **state)
 	assert_int_equal(rig_wait_for(w), 0);
 	assert_true(rig_right(rig, w));
 	assert_true(rig_idle(rig, FETCH_FILL));
-	assert_int_equal(cache_spans_present(rig->spans), 70);
+	assert_true(rig_present(rig, 70));
 }
 
 /* ---- what goes wrong */
@@ -342,7 +344,7 @@ static void test_a_server_without_ranges_is_streamed_once(void **state)
 	assert_int_equal(rig_get(rig, 70, NULL), 0);
 	for (uint32_t i = 0; i < 100; i++)
 		assert_in_range(rig_get(rig, i, NULL), 0, 1);
-	assert_int_equal(cache_spans_present(rig->spans), 100);
+	assert_true(rig_present(rig, 100));
 	/* the first ones may have been asked for when the stream was past them */
 	assert_in_range(atomic_load(&rig->fake.blobs), 1, 2);
 }
@@ -369,12 +371,15 @@ static void test_without_a_cache_the_last_spans_are_at_hand(void **state)
 	none = limit;
 	none.rlim_cur = 0;
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
-	for (uint32_t i = 0; i < 40; i++) {
-		assert_in_range(rig_get(rig, i, NULL), 0, 1);
-		assert_int_equal(rig_get(rig, i, NULL), 1);
+	int worst = 0;
+	for (uint32_t i = 0; i < 5 * 40; i++) {
+		int r = rig_get(rig, i / 5, NULL);
+		worst = r < worst ? r : worst;
 	}
-	assert_int_equal(cache_spans_present(rig->spans), 0);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_int_equal(worst, 0);
+	assert_int_equal(cache_spans_present(rig->spans), 0);
+	assert_in_range(atomic_load(&rig->fake.requests), 1, 40);
 }
 
 /* ---- together */
@@ -418,12 +423,12 @@ static void test_many_readers_at_once(void **state)
 		assert_null(failed);
 	}
 	assert_true(rig_idle(rig, FETCH_FILL));
-	assert_int_equal(cache_spans_present(rig->spans), 400);
-	/* nothing was fetched twice */
+	assert_true(rig_present(rig, 400));
+	/* but for what lies between, nothing was fetched twice */
 	struct fetcher_stats stats;
 	fetcher_stats(rig->fetcher, 0, &stats);
 	assert_in_range(stats.fetched_bytes, rig->layer.blob.size,
-			rig->layer.blob.size + rig->layer.blob.size / 4);
+			rig->layer.blob.size + rig->layer.blob.size / 2);
 }
 
 static void test_two_fetchers_share_one_cache(void **state)

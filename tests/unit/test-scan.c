@@ -1,4 +1,5 @@
-/* Scanning layers of a layout: the table it makes is read back span by span, from the blob alone. */
+/* Scanning layers of a layout: the table it makes is read back span by span, from the blob alone.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,16 +27,16 @@ static void make_tar(struct str *tar)
 	add_raw(tar, &(const struct raw){ .name = "link", .type = '2', .link = "d/text" });
 	add_raw(tar, &(const struct raw){ .name = "hard", .type = '1', .link = "d/text" });
 	/* sparse as old GNU tar writes it: 3 bytes at 4096, 2 at 8192, the size 10000 */
-	char tail[512 - 345] = { 0 };
-	memcpy(tail + 386 - 345, "00000010000", 11);
-	memcpy(tail + 398 - 345, "00000000003", 11);
-	memcpy(tail + 410 - 345, "00000020000", 11);
-	memcpy(tail + 422 - 345, "00000000002", 11);
-	memcpy(tail + 483 - 345, "00000023420", 11);
+	char block[512] = { 0 };
+	memcpy(block + 386, "00000010000", 11);
+	memcpy(block + 398, "00000000003", 11);
+	memcpy(block + 410, "00000020000", 11);
+	memcpy(block + 422, "00000000002", 11);
+	memcpy(block + 483, "00000023420", 11);
 	add_raw(tar, &(const struct raw){ .name = "sparse",
 					  .type = 'S',
 					  .magic = "ustar  ",
-					  .tail = tail,
+					  .tail = block + 345,
 					  .data_size = 5 });
 	add_data(tar, "abcde", 5);
 	add_bytes_file(tar, "small", &small);
