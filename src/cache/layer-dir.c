@@ -28,13 +28,17 @@ void layer_dir_init(struct layer_dir *dir, const struct cache *cache)
 
 void layer_dir_release(struct layer_dir *dir)
 {
-	if (dir->writable && dir->use >= 0)
-		(void)futimens(dir->use, NULL);
 	span_map_free(dir->map);
 	mem_close_fd(&dir->stream);
 	mem_close_fd(&dir->use);
 	mem_close_fd(&dir->dir);
 	*dir = (struct layer_dir){ .dir = -1, .use = -1, .stream = -1 };
+}
+
+void layer_dir_touch(const struct layer_dir *dir)
+{
+	if (dir->writable && dir->use >= 0)
+		(void)futimens(dir->use, NULL);
 }
 
 /* ---- opening */
@@ -138,8 +142,6 @@ int layer_dir_open(struct layer_dir *out, struct cache *cache, const char *name,
 		layer_dir_init(&d, cache);
 		int r = open_once(&d, cache, name, shape, err);
 		if (r == 0) {
-			if (d.writable)
-				(void)futimens(d.use, NULL);
 			*out = d;
 			return 0;
 		}

@@ -16,6 +16,8 @@ struct layer_dir {
 /* Has nothing and keeps nothing, until opened or begun. */
 void layer_dir_init(struct layer_dir *dir, const struct cache *cache);
 void layer_dir_release(struct layer_dir *dir);
+/* Now is its last use. */
+void layer_dir_touch(const struct layer_dir *dir);
 
 /*
  * Open layers/NAME; SHAPE NULL: whatever shape it has.  -ENOENT there is none; -EBADMSG it was odd:

@@ -10,9 +10,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -110,6 +112,19 @@ static int shape_check(const struct span_map_shape *shape, struct err *err)
 	return 0;
 }
 
+/*
+ * Where blocks are copied when written (btrfs), a store into the map of a full disk would be
+ * deadly though its blocks are there; elsewhere this is refused and not needed.
+ */
+static void write_in_place(int fd)
+{
+	int flags = 0;
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0) {
+		flags |= FS_NOCOW_FL;
+		(void)ioctl(fd, FS_IOC_SETFLAGS, &flags);
+	}
+}
+
 int span_map_create(struct span_map **out, int dirfd, const struct span_map_shape *shape,
 		    uint32_t boot, struct err *err)
 {
@@ -123,6 +138,7 @@ int span_map_create(struct span_map **out, int dirfd, const struct span_map_shap
 	map->writable = true;
 	map->shape = *shape;
 	size_t size = file_size(shape->span_count);
+	write_in_place(fd);
 	r = posix_fallocate(fd, 0, (off_t)size);
 	if (r != 0)
 		return err_errno(err, r, "allocate the map");

@@ -18,9 +18,10 @@
 #define OPEN_TRIES 8
 
 struct cache_spans {
-	struct cache *cache;	/* borrowed */
-	struct layer_dir layer; /* its map is never NULL */
-	struct cache_tmp tmp;	/* while it has no name */
+	struct cache *cache;		/* borrowed */
+	struct layer_dir layer;		/* its map is never NULL */
+	struct cache_tmp tmp;		/* while it has no name */
+	_Atomic uint64_t unnamed_bytes; /* written meanwhile */
 };
 
 static struct cache_spans *make(struct cache *cache)
@@ -34,6 +35,7 @@ void cache_spans_free(struct cache_spans *spans)
 {
 	if (!spans)
 		return;
+	layer_dir_touch(&spans->layer);
 	layer_dir_release(&spans->layer);
 	cache_tmp_release(&spans->tmp, spans->cache);
 	free(spans);
@@ -70,6 +72,7 @@ static int open_named(struct cache_spans *spans, const char *name,
 		return r;
 	layer_dir_release(&spans->layer);
 	spans->layer = layer;
+	layer_dir_touch(&spans->layer);
 	return 0;
 }
 
@@ -235,12 +238,26 @@ static int fill(struct cache_spans *spans, const struct cache_span *span, const 
 	return 1;
 }
 
+/*
+ * What has no name cannot be evicted: more than half of the quota would drive out all the others.
+ */
+static bool takes_too_much(struct cache_spans *spans, uint32_t size)
+{
+	if (spans->tmp.name[0] == '\0')
+		return false;
+	if (atomic_load(&spans->unnamed_bytes) + size > spans->cache->quota_bytes / 2)
+		return true;
+	(void)atomic_fetch_add(&spans->unnamed_bytes, size);
+	return false;
+}
+
 int cache_spans_write(struct cache_spans *spans, const struct cache_span *span, const void *data,
 		      uint64_t sum, struct err *err)
 {
 	struct layer_dir *layer = &spans->layer;
 	uint64_t end;
-	if (layer->dir < 0 || !layer->writable || !cache_writable(spans->cache))
+	if (layer->dir < 0 || !layer->writable || !cache_writable(spans->cache) ||
+	    takes_too_much(spans, span->size))
 		return 0;
 	if (span->number >= SPAN_MAP_SPANS_MAX)
 		return err_set(err, E2BIG, "span number %u", span->number);

@@ -44,7 +44,7 @@ DEFINE_AUTO(cache_spans)
 
 /*
  * While a layer is scanned its spans are not known yet: they grow, and get their name at the end.
- * One thread at a time until then.
+ * One thread at a time until then.  They keep no more than half of the quota.
  */
 MUST_USE int cache_spans_new(struct cache_spans **out, struct cache *cache, struct err *err);
 /*

@@ -88,7 +88,6 @@ static void test_what_is_in_use_loses_spans_only(void **state)
 	assert_int_equal(readable(spans), SPANS);
 	assert_int_equal(cache_evict(cache, all / 4, &freed, NULL), 0);
 	uint32_t left = readable(spans);
-	fprintf(stderr, "left %u usage %lu of %lu\n", left, usage(cache), all / 4);
 	assert_true(left > 5 && left < 15);
 	assert_true(usage(cache) <= all / 4 + 3 * 4096);
 	assert_int_equal(cache_evict(cache, 0, &freed, NULL), 0);
@@ -149,6 +148,38 @@ static void test_list_says_what_is_in_use(void **state)
 	assert_int_equal(cache_clear(cache, &freed, NULL), 0);
 	assert_int_equal(freed, item.disk_bytes);
 	assert_true(usage(cache) == 0);
+}
+
+static time_t last_use(const struct place *p)
+{
+	auto_close int fd = open_file(p, "use");
+	struct stat st;
+	assert_int_equal(fstat(fd, &st), 0);
+	return st.st_mtime;
+}
+
+static void test_only_users_count_as_use(void **state)
+{
+	const struct place *p = *state;
+	AUTO(cache) cache = open_cache(p);
+	AUTO(cache_spans) spans = open_spans(cache, p);
+	write_span(spans, 1);
+	cache_spans_free(TAKE(spans));
+	auto_close int fd = open_file(p, "use");
+	struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+	assert_int_equal(futimens(fd, old), 0);
+	uint64_t checked = 0, dropped = 0, freed = 0;
+	struct cache_item item = { 0 };
+	assert_int_equal(cache_verify(cache, &checked, &dropped, NULL), 0);
+	assert_int_equal(cache_list(cache, find_used, &item, NULL), 0);
+	assert_int_equal(cache_evict(cache, UINT64_MAX, &freed, NULL), 0);
+	assert_int_equal(item.used_s, 1000);
+	assert_int_equal(last_use(p), 1000);
+	spans = open_spans(cache, p);
+	assert_true(last_use(p) > 1000);
+	assert_int_equal(futimens(fd, old), 0);
+	cache_spans_free(TAKE(spans));
+	assert_true(last_use(p) > 1000);
 }
 
 static void test_one_evicts_at_a_time(void **state)
@@ -371,6 +402,7 @@ int main(void)
 		TEST(test_what_is_in_use_loses_spans_only),
 		TEST(test_what_a_dead_writer_left_is_freed),
 		TEST(test_list_says_what_is_in_use),
+		TEST(test_only_users_count_as_use),
 		TEST(test_one_evicts_at_a_time),
 		TEST(test_processes_share_a_small_quota),
 		TEST(test_killed_ones_leave_nothing_wrong),

@@ -74,6 +74,20 @@ static void test_the_faster_one_is_used(void **state)
 	assert_int_equal(count_tmp(cache), 0);
 }
 
+static void test_a_scan_takes_half_of_the_quota(void **state)
+{
+	const struct place *p = *state;
+	struct cache_options options = { .path = p->cache, .size_bytes = 8 * SPAN_BYTES };
+	AUTO(cache) cache = NULL;
+	AUTO(cache_spans) spans = NULL;
+	assert_int_equal(cache_open(&cache, &options, NULL), 0);
+	scan(&spans, cache, p, SPANS);
+	assert_int_equal(readable(spans), 4);
+	/* with a name the quota can be kept */
+	write_span(spans, 10);
+	assert_true(read_span(spans, 10));
+}
+
 static void test_a_cache_that_cannot_be_written_keeps_nothing(void **state)
 {
 	const struct place *p = *state;
@@ -116,6 +130,7 @@ int main(void)
 		TEST(test_new_ones_get_their_name_when_published),
 		TEST(test_unpublished_ones_leave_nothing),
 		TEST(test_the_faster_one_is_used),
+		TEST(test_a_scan_takes_half_of_the_quota),
 		TEST(test_a_cache_that_cannot_be_written_keeps_nothing),
 		TEST(test_a_full_disk_ends_a_scan_well),
 	};

@@ -4,6 +4,27 @@
  */
 #include "spans-place.h"
 
+#include <sys/syscall.h>
+
+/* What happens between a reader's look at the mark and its read; once. */
+struct between {
+	void (*happens)(struct between *between);
+	struct cache *cache;
+	struct cache_spans *spans;
+};
+static struct between between;
+
+/* In front of the C library's, also for the code under test. */
+ssize_t pread(int fd, void *buf, size_t size, off_t offset)
+{
+	if (between.happens) {
+		struct between now = between;
+		between.happens = NULL;
+		now.happens(&now);
+	}
+	return syscall(SYS_pread64, fd, buf, size, offset);
+}
+
 /* ---- ordinary use */
 
 static void test_what_was_written_is_read(void **state)
@@ -70,6 +91,40 @@ static void test_locks_are_one_process_each(void **state)
 	cache_spans_free(TAKE(b));
 	assert_true(cache_spans_trylock(a, 1));
 	assert_true(cache_spans_trylock(a, 2));
+}
+
+/* ---- evicted while read */
+
+static void evict_all(struct between *b)
+{
+	uint64_t freed = 0;
+	assert_int_equal(cache_evict(b->cache, 0, &freed, NULL), 0);
+	assert_true(freed > 0);
+}
+
+static void evict_and_write(struct between *b)
+{
+	evict_all(b);
+	write_span(b->spans, 3);
+}
+
+static void test_evicted_while_read_is_not_there(void **state)
+{
+	const struct place *p = *state;
+	AUTO(cache) cache = open_cache(p);
+	AUTO(cache_spans) spans = open_spans(cache, p);
+	uint8_t got[100], want[SPAN_BYTES];
+	struct cache_span span = span_of(3);
+	fill(want, 3);
+	for (uint32_t i = 0; i < SPANS; i++)
+		write_span(spans, i);
+	between = (struct between){ evict_and_write, cache, spans };
+	assert_int_equal(cache_spans_read(spans, &span, got, sizeof(got), 50), 1);
+	assert_memory_equal(got, want + 50, sizeof(got));
+	assert_null(between.happens);
+	between = (struct between){ evict_all, cache, spans };
+	assert_int_equal(cache_spans_read(spans, &span, got, sizeof(got), 50), 0);
+	assert_null(between.happens);
 }
 
 /* ---- another start of the machine */
@@ -347,6 +402,7 @@ int main(void)
 		TEST(test_what_was_written_is_read),
 		TEST(test_only_what_is_asked_rightly),
 		TEST(test_locks_are_one_process_each),
+		TEST(test_evicted_while_read_is_not_there),
 		TEST(test_marks_of_another_boot_are_proven),
 		TEST(test_torn_records_are_none),
 		TEST(test_odd_maps_are_begun_anew),
