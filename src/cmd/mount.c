@@ -79,14 +79,11 @@ static double now(void)
 static void scanning(void *arg, struct progress *progress)
 {
 	struct shown *shown = arg;
+	report_free(TAKE(shown->report));
+	if (!progress)
+		return;
 	enum report_mode mode = shown->args->quiet ? REPORT_QUIET : REPORT_AUTO;
 	shown->report = report_new(progress, shown->args->debug ? REPORT_LOG : mode);
-}
-
-static void opened(void *arg)
-{
-	struct shown *shown = arg;
-	report_free(TAKE(shown->report));
 }
 
 static void warn(void *arg, const char *text)
@@ -165,7 +162,6 @@ static int mount_image(const char *image, const char *directory, const struct mo
 		.work = args->work,
 		.foreground = args->foreground,
 		.hooks = { .scanning = scanning,
-			   .opened = opened,
 			   .warn = warn,
 			   .mounted = mounted,
 			   .arg = &shown,

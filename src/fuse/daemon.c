@@ -124,10 +124,7 @@ static int open_lazily(struct state *state, const struct ref *ref, struct err *e
 		.log = log_line,
 		.arg = state,
 	};
-	int r = lazy_open(&state->lazy, ref, &lazy_options, err);
-	if (options->hooks.opened)
-		options->hooks.opened(options->hooks.arg);
-	return r;
+	return lazy_open(&state->lazy, ref, &lazy_options, err);
 }
 
 static int open_image(struct state *state, struct err *err)

@@ -31,10 +31,8 @@ struct progress;
 
 /* What the floors above show; all may be NULL. */
 struct mount_hooks {
-	/* In the daemon: layers are about to be scanned; and the image is open (or never will be),
-	 * PROGRESS is no more. */
+	/* In the daemon: see struct lazy_options. */
 	void (*scanning)(void *arg, struct progress *progress);
-	void (*opened)(void *arg);
 	/* In any of the processes, a line: while the image is opened, later with FOREGROUND. */
 	void (*warn)(void *arg, const char *text);
 	/* In the calling process: the mount answers. */

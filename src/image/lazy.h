@@ -33,7 +33,8 @@ struct lazy_options {
 	unsigned jobs;		   /* layers at once; 0: the cores */
 	const atomic_bool *cancel; /* borrowed or NULL; ends lazy_open with -ECANCELED */
 	/* Layers are about to be scanned: counters to show; called at most once, before it begins;
-	 * may be NULL.  Valid until lazy_open returns. */
+	 * may be NULL.  NULL: it is over, and
+	 * the counters go away. */
 	void (*scanning)(void *arg, struct progress *progress);
 	/* What goes wrong later (a span that fails ...), one line; any thread; may be NULL. */
 	void (*log)(void *arg, const char *text);
