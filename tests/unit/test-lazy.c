@@ -96,6 +96,8 @@ struct scene {
 static void count_scans(void *arg, struct progress *progress)
 {
 	struct scene *scene = arg;
+	if (!progress)
+		return; /* it is over */
 	scene->shown++;
 	scene->shown_layers = progress->layer_count;
 }
