@@ -79,11 +79,11 @@ static double now(void)
 static void scanning(void *arg, struct progress *progress)
 {
 	struct shown *shown = arg;
+	report_free(TAKE(shown->report));
+	if (!progress)
+		return;
 	enum report_mode mode = shown->args->quiet ? REPORT_QUIET : REPORT_AUTO;
-	if (progress)
-		shown->report = report_new(progress, shown->args->debug ? REPORT_LOG : mode);
-	else
-		report_free(TAKE(shown->report));
+	shown->report = report_new(progress, shown->args->debug ? REPORT_LOG : mode);
 }
 
 static void warn(void *arg, const char *text)

@@ -53,6 +53,8 @@ struct supervisor {
 
 /* Make sure that nothing of ours is there, alive (-EBUSY) or dead (it is removed). */
 MUST_USE int supervisor_clear(struct supervisor *s, struct err *err);
+/* The image is where it belongs. */
+bool supervisor_is_mounted(const struct supervisor *s);
 /* Mount, and read what the kernel asks first. */
 MUST_USE int supervisor_mount(struct supervisor *s, struct err *err);
 /* Unmount all of it; what is in use only LAZILY. */

@@ -112,20 +112,24 @@ int supervisor_mount(struct supervisor *s, struct err *err)
 	return r < 0 ? r : read_init(s, err);
 }
 
+bool supervisor_is_mounted(const struct supervisor *s)
+{
+	struct mountinfo info;
+	bool found = false;
+	return mountinfo_find(&info, s->plan->place, &found, NULL) == 0 && found &&
+	       str_equal(info.type, MOUNT_TYPE);
+}
+
 int supervisor_unmount(struct supervisor *s, bool lazily, struct err *err)
 {
 	const struct plan *plan = s->plan;
-	struct mountinfo info;
-	bool found = false;
 	if (plan->upper && overlay_is_mounted(plan->directory)) {
 		int r = attach_unmount(plan->directory, lazily, err);
 		if (r < 0)
 			return r;
 	}
-	int r = mountinfo_find(&info, plan->place, &found, err);
-	if (r < 0 || !found || !str_equal(info.type, MOUNT_TYPE))
-		return r; /* somebody was faster */
-	return attach_unmount(plan->place, lazily, err);
+	/* else somebody was faster */
+	return supervisor_is_mounted(s) ? attach_unmount(plan->place, lazily, err) : 0;
 }
 
 /* Requests the kernel waits for, or -1: fusectl is not mounted, or not for us. */

@@ -427,9 +427,14 @@ static int take_place(struct supervisor *s, struct err *err)
 {
 	const struct plan *plan = s->plan;
 	int r = run_dir_lock(&plan->run, plan->id.text, RUN_SUPERVISOR, &s->lock, err);
-	if (r == -EBUSY)
+	if (r == -EBUSY && supervisor_is_mounted(s))
 		return err_set(err, EBUSY,
 			       "an image is mounted at '%s' already: 'rootlet umount' ends it",
+			       esc(plan->directory));
+	if (r == -EBUSY)
+		return err_set(err, EBUSY,
+			       "another mount at '%s' is beginning, or has not ended because "
+			       "something of it is in use",
 			       esc(plan->directory));
 	return r < 0 ? r : supervisor_clear(s, err);
 }

@@ -97,6 +97,8 @@ struct scene {
 static void count_scans(void *arg, struct progress *progress)
 {
 	struct scene *scene = arg;
+	if (!progress)
+		return; /* it is over */
 	scene->shown++;
 	if (progress)
 		scene->shown_layers = progress->layer_count;
