@@ -1,16 +1,17 @@
 /*
  * What is kept on local disk, for all processes of one user on this machine.
  *
- *	DIR/v1/				0700, owner = effective user, checked
- *	    lock			who evicts
- *	    KIND/ALG-HEX		small whole files (struct cache_kind), named by a digest,
- *with a checksum in front that is verified when opened layers/ALG-HEX.LAYOUT/	decoded bytes of one
- *layer, see cache/spans.h tmp/			what is being made; swept when nobody holds its lock
+ *	DIR/v1/			0700, owner = effective user, checked
+ *	    lock		who evicts
+ *	    tables/ALG-HEX	small whole files, a directory for each enum cache_kind, named by
+ *				a digest, with a checksum in front that is verified when opened
+ *	    layers/ALG-HEX.LAYOUT/	decoded bytes of one layer, see cache/spans.h
+ *	    tmp/		what is being made; swept when nobody holds its lock
  *
  * Any number of threads and processes may use a cache; a kill or a power cut at any instruction
- * never makes it serve a wrong byte.  Files appear whole (io_write_file, rename).  A full disk or a
- * cache that cannot be written turns writing off for this process (cache_writable), never fails a
- * read.
+ * never makes it serve a wrong byte.  Files appear whole (written in tmp/, renamed).  A full disk
+ * or a cache that cannot be written turns writing off for this process (cache_writable), never
+ * fails a read.
  */
 #pragma once
 
@@ -42,8 +43,9 @@ struct cache_options {
 };
 
 /*
- * Open or make it.  -EACCES not ours or open to others; -EINVAL no directory.  A directory that
- * cannot be written (read-only, full) opens all the same: cache_writable() is then false.
+ * Open or make it.  -EACCES not ours, open to others or a symbolic link; -EINVAL no directory, or
+ * none to choose.  A directory that cannot be written or made (read-only, full) opens all the same:
+ * cache_writable() is then false.
  */
 MUST_USE int cache_open(struct cache **out, const struct cache_options *options, struct err *err);
 void cache_free(struct cache *cache);
@@ -60,18 +62,22 @@ struct cache_map {
 	void *base; /* of the mapping, for release */
 	size_t base_size;
 };
-/* *out.data is NULL when it is not there, or was corrupt (then it is removed). */
+/* *out.data is NULL when it is not there, or was corrupt (then it is removed).  -ENOMEM. */
 MUST_USE int cache_get(struct cache *cache, enum cache_kind kind, const struct digest *key,
 		       struct cache_map *out, struct err *err);
 void cache_map_release(struct cache_map *map);
-/* Replaces what was there.  -ENOSPC and the like: nothing changed, and writing may be off now. */
+/*
+ * Replaces what was there; where writing is off it keeps nothing and succeeds.  -E2BIG more than
+ * 1 GiB; -ENOSPC and the like: nothing changed, and writing may be off now.
+ */
 MUST_USE int cache_put(struct cache *cache, enum cache_kind kind, const struct digest *key,
 		       const void *data, size_t size, struct err *err);
 void cache_drop(struct cache *cache, enum cache_kind kind, const struct digest *key);
 
 /*
- * Keep the quota: whole unused layers first, by last use, then spans of layers in use.  Cheap when
- * there is nothing to do; called by the writers every so often, and by "rootlet cache prune".
+ * Make it at most TO_BYTES: files and whole unused layers first, by last use, then spans of layers
+ * in use.  For "rootlet cache prune": the writers keep the quota themselves.  *freed is 0 while
+ * another process evicts.
  */
 MUST_USE int cache_evict(struct cache *cache, uint64_t to_bytes, uint64_t *freed, struct err *err);
 
@@ -95,5 +101,5 @@ MUST_USE int cache_stat(struct cache *cache, struct cache_stat *out, struct err 
 /* Read everything, drop what fails its checksum; *checked and *dropped count files and spans. */
 MUST_USE int cache_verify(struct cache *cache, uint64_t *checked, uint64_t *dropped,
 			  struct err *err);
-/* Remove all that nobody uses right now. */
+/* Remove all that nobody uses right now, and older formats.  -EAGAIN another process evicts. */
 MUST_USE int cache_clear(struct cache *cache, uint64_t *freed, struct err *err);

@@ -3,10 +3,13 @@
  * which spans of it are there.
  *
  *	layers/ALG-HEX.LAYOUT/stream	the decoded stream, sparse
- *	layers/ALG-HEX.LAYOUT/map	header, then a record a span:
+ *	layers/ALG-HEX.LAYOUT/map	header, then a record a span (cache/span-map.h):
  *		u64 sum		the first 8 bytes of SHA-256 of the span's bytes
  *		u32 boot	which boot wrote it (hash of the kernel's boot_id); 0: not present
  *		u32 generation	rises whenever the span comes or goes
+ *		u64 offset	where in the stream, so that who does not know the table can
+ *		u32 size	verify and evict it
+ *		u32 check	of the record itself
  *	layers/ALG-HEX.LAYOUT/use	locked shared by each user; its mtime is the last use
  *
  * A span is written, then marked.  A mark of this boot is trusted (the page cache is coherent even
@@ -39,12 +42,15 @@ MUST_USE int cache_spans_open(struct cache_spans **out, struct cache *cache,
 void cache_spans_free(struct cache_spans *spans);
 DEFINE_AUTO(cache_spans)
 
-/* While a layer is scanned its spans are not known yet: they grow, and get their name at the end.
+/*
+ * While a layer is scanned its spans are not known yet: they grow, and get their name at the end.
+ * One thread at a time until then.  They keep no more than half of the quota.
  */
 MUST_USE int cache_spans_new(struct cache_spans **out, struct cache *cache, struct err *err);
 /*
  * The scan was right: from now on others find it.  When another process was faster, its bytes are
- * used and ours dropped.
+ * used and ours dropped (unless it is gone and left less).  Where it cannot be given its name, say
+ * on a full disk, it serves what it has until it is freed.  -EINVAL, -E2BIG wrong numbers; -ENOMEM.
  */
 MUST_USE int cache_spans_publish(struct cache_spans *spans, const struct digest *digest,
 				 uint64_t layout, uint32_t span_count, uint64_t stream_size,
@@ -62,7 +68,8 @@ int cache_spans_read(struct cache_spans *spans, const struct cache_span *span, v
 
 /*
  * Keep a span's verified bytes.  SUM: the first 8 bytes of their SHA-256, little-endian.  A failure
- * (-ENOSPC ...) turns writing off; the caller goes on without.
+ * (-ENOSPC ...) turns writing off; the caller goes on without.  Needs no lock of its caller; 0 says
+ * not that they were kept: not where writing is off, nor while another writes or evicts the same.
  */
 MUST_USE int cache_spans_write(struct cache_spans *spans, const struct cache_span *span,
 			       const void *data, uint64_t sum, struct err *err);

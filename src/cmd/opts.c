@@ -15,13 +15,49 @@
 #define HELP_WIDTH 80
 #define HELP_INDENT 28
 
+char opt_letter(const struct opt *opt)
+{
+	return opt->name[1] == ',' ? opt->name[0] : '\0';
+}
+
+const char *opt_word(const struct opt *opt)
+{
+	return opt_letter(opt) ? opt->name + 2 : opt->name;
+}
+
 static const struct opt *find(const struct opt *list, size_t count, const char *name, size_t length)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (strlen(list[i].name) == length && memcmp(list[i].name, name, length) == 0)
+	for (size_t i = 0; i < count && length > 0; i++) {
+		const char *word = opt_word(&list[i]);
+		if (strlen(word) == length && memcmp(word, name, length) == 0)
 			return &list[i];
 	}
 	return NULL;
+}
+
+static const struct opt *find_letter(const struct opt *list, size_t count, char letter)
+{
+	for (size_t i = 0; i < count && letter; i++) {
+		if (opt_letter(&list[i]) == letter)
+			return &list[i];
+	}
+	return letter == 'h' ? find(list, count, "help", strlen("help")) : NULL;
+}
+
+struct shown {
+	char text[64];
+};
+
+/* As people write it: "--long", or "-l" when that is all. */
+static struct shown show(const struct opt *opt)
+{
+	struct shown shown;
+	const char *word = opt_word(opt);
+	if (*word)
+		(void)snprintf(shown.text, sizeof(shown.text), "--%s", word);
+	else
+		(void)snprintf(shown.text, sizeof(shown.text), "-%c", opt_letter(opt));
+	return shown;
 }
 
 /* One that begins with WORD, or is spelled nearly like it; or NULL. */
@@ -30,7 +66,7 @@ static const char *nearest(const struct opt *list, size_t count, const char *wor
 	const char *names[OPTIONS_MAX];
 	size_t n = 0;
 	for (; n < count && n < OPTIONS_MAX; n++) {
-		names[n] = list[n].name;
+		names[n] = opt_word(&list[n]);
 		if (*word && str_starts(names[n], word))
 			return names[n];
 	}
@@ -74,15 +110,16 @@ static int set_bool(bool *out, const struct opt *opt, const char *value, struct 
 		*out = str_equal(value, "true");
 		return 0;
 	}
-	return err_set(err, EINVAL, "'--%s' wants true or false, not '%s'", opt->name, esc(value));
+	return err_set(err, EINVAL, "'%s' wants true or false, not '%s'", show(opt).text,
+		       esc(value));
 }
 
 static int set_count(unsigned *out, const struct opt *opt, const char *value, struct err *err)
 {
 	unsigned long long number;
 	if (!str_parse_u64(value, &number) || number < 1 || number > OPT_COUNT_MAX)
-		return err_set(err, EINVAL, "'--%s' wants a number from 1 to %d, not '%s'",
-			       opt->name, OPT_COUNT_MAX, esc(value));
+		return err_set(err, EINVAL, "'%s' wants a number from 1 to %d, not '%s'",
+			       show(opt).text, OPT_COUNT_MAX, esc(value));
 	*out = (unsigned)number;
 	return 0;
 }
@@ -98,7 +135,7 @@ static int set(void *into, const struct opt *opt, const char *value, struct err 
 		return set_bool(member, opt, value ? value : "true", err);
 	case OPT_TEXT:
 		if (!*value)
-			return err_set(err, EINVAL, "'--%s' wants %s, not nothing", opt->name,
+			return err_set(err, EINVAL, "'%s' wants %s, not nothing", show(opt).text,
 				       opt->value);
 		*(const char **)member = value;
 		return 0;
@@ -107,10 +144,45 @@ static int set(void *into, const struct opt *opt, const char *value, struct err 
 	case OPT_SIZE:
 		if (opts_parse_size(value, member))
 			return 0;
-		return err_set(err, EINVAL, "'--%s' wants a size like 500M or 10G, not '%s'",
-			       opt->name, esc(value));
+		return err_set(err, EINVAL, "'%s' wants a size like 500M or 10G, not '%s'",
+			       show(opt).text, esc(value));
 	}
-	return err_set(err, EINVAL, "'--%s' has no kind", opt->name);
+	return err_set(err, EINVAL, "'%s' has no kind", show(opt).text);
+}
+
+static bool wants_value(const struct opt *opt)
+{
+	return opt->kind != OPT_FLAG && opt->kind != OPT_BOOL;
+}
+
+/* VALUE, or the next word when it is NULL and one is wanted. */
+static int take_value(void *into, const struct opt *opt, const char *value, int argc, char **argv,
+		      int *at, struct err *err)
+{
+	if (wants_value(opt) && !value) {
+		if (*at + 1 >= argc)
+			return err_set(err, EINVAL, "'%s' wants %s", show(opt).text, opt->value);
+		value = argv[++*at];
+	}
+	return set(into, opt, value, err);
+}
+
+/* -xyz, -xVALUE: letters up to the first that wants a value. */
+static int take_letters(void *into, const struct opt *list, size_t count, int argc, char **argv,
+			int *at, struct err *err)
+{
+	const char *arg = argv[*at];
+	for (const char *letter = arg + 1; *letter; letter++) {
+		const struct opt *opt = find_letter(list, count, *letter);
+		if (!opt)
+			return unknown(list, count, arg, err);
+		bool wants = wants_value(opt);
+		const char *value = wants && letter[1] ? letter + 1 : NULL;
+		int r = take_value(into, opt, value, argc, argv, at, err);
+		if (r < 0 || wants)
+			return r;
+	}
+	return 0;
 }
 
 /* One option at argv[*at]; *at moves past the value it took. */
@@ -118,23 +190,17 @@ static int take(void *into, const struct opt *list, size_t count, int argc, char
 		struct err *err)
 {
 	const char *arg = argv[*at];
-	const char *name = str_equal(arg, "-h") ? "help" : arg + 2;
-	if (arg[1] != '-' && !str_equal(arg, "-h"))
-		return unknown(list, count, arg, err);
+	if (arg[1] != '-')
+		return take_letters(into, list, count, argc, argv, at, err);
+	const char *name = arg + 2;
 	size_t length = strcspn(name, "=");
 	const struct opt *opt = find(list, count, name, length);
 	if (!opt)
 		return unknown(list, count, arg, err);
-
 	const char *value = name[length] == '=' ? name + length + 1 : NULL;
 	if (opt->kind == OPT_FLAG && value)
-		return err_set(err, EINVAL, "'--%s' takes no value", opt->name);
-	if (opt->kind != OPT_FLAG && opt->kind != OPT_BOOL && !value) {
-		if (*at + 1 >= argc)
-			return err_set(err, EINVAL, "'--%s' wants %s", opt->name, opt->value);
-		value = argv[++*at];
-	}
-	return set(into, opt, value, err);
+		return err_set(err, EINVAL, "'%s' takes no value", show(opt).text);
+	return take_value(into, opt, value, argc, argv, at, err);
 }
 
 int opts_parse(void *into, const struct opt *list, size_t count, int argc, char **argv,
@@ -171,11 +237,23 @@ static void show_folded(FILE *out, const char *help)
 	fprintf(out, "%s\n", help);
 }
 
+/* "  -l, --long" */
+static void add_names(struct str *out, const struct opt *opt)
+{
+	char letter = opt_letter(opt);
+	const char *word = opt_word(opt);
+	str_add(out, "  ");
+	if (letter)
+		str_addf(out, "-%c", letter);
+	if (*word)
+		str_addf(out, "%s--%s", letter ? ", " : "", word);
+}
+
 void opts_show(FILE *out, const struct opt *list, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		auto_str left = STR_MAX(HELP_WIDTH);
-		str_addf(&left, "  --%s", list[i].name);
+		add_names(&left, &list[i]);
 		if (list[i].kind == OPT_BOOL)
 			str_addf(&left, "[=%s]", list[i].value);
 		else if (list[i].value)

@@ -1,7 +1,7 @@
 /*
  * Options of a command as one table, which both the parser and --help read: what one knows the
- * other shows.  Only long options: --name, --name=value, --name value; anywhere among the operands;
- * "--" ends them.
+ * other shows.  --name, --name=value, --name value; -x, -xyz, -xVALUE, -x VALUE for those that have
+ * a letter; anywhere among the operands; "--" ends them.
  */
 #pragma once
 
@@ -23,7 +23,9 @@ enum opt_kind {
 #define OPT_COUNT_MAX 1024
 
 struct opt {
-	const char *name; /* without the dashes; "help" may also be written -h */
+	/* Without the dashes: "long", "l,long" with a letter, "l," with nothing else.  "help" may
+	 * also be written -h where no option has that letter. */
+	const char *name;
 	enum opt_kind kind;
 	size_t offset;	   /* of its member in the command's own struct */
 	const char *value; /* what --help calls its value, NULL for flags */
@@ -40,6 +42,10 @@ MUST_USE int opts_parse(void *into, const struct opt *list, size_t count, int ar
 
 /* The table as --help shows it, at most 80 columns wide. */
 void opts_show(FILE *out, const struct opt *list, size_t count);
+
+/* The letter of an option, or '\0'; and its word, "" when it has only a letter. */
+char opt_letter(const struct opt *opt);
+const char *opt_word(const struct opt *opt);
 
 /* "64K" as bytes; false when TEXT is nothing like it, zero or too large. */
 bool opts_parse_size(const char *text, uint64_t *out);

@@ -14,5 +14,12 @@ struct decoder {
 	const struct decoder_ops *ops; /* borrowed, static */
 };
 
-/* zstd.c */
-MUST_USE int zstd_decoder_new(struct decoder **out, struct err *err);
+/* Told where decoding can begin: the first byte of a member or frame was just taken from io->in. */
+struct decoder_watch {
+	int (*start)(void *arg, struct err *err); /* what it returns when negative is handed on */
+	void *arg;				  /* borrowed */
+};
+
+/* zstd.c; WATCH is borrowed, NULL for none. */
+MUST_USE int zstd_decoder_new(struct decoder **out, const struct decoder_watch *watch,
+			      struct err *err);

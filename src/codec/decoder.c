@@ -36,7 +36,7 @@ const char *codec_name(enum codec codec)
 
 const char *codec_gzip_library(void)
 {
-	return gzip_inflate.library();
+	return gzip_inflate_best->library();
 }
 
 static int plain_run(struct decoder *decoder, struct decoder_io *io, bool input_ended,
@@ -64,9 +64,9 @@ int decoder_new(struct decoder **out, enum codec codec, struct err *err)
 {
 	static const struct decoder_ops plain = { plain_run, plain_free };
 	if (codec == CODEC_ZSTD)
-		return zstd_decoder_new(out, err);
+		return zstd_decoder_new(out, NULL, err);
 	if (codec == CODEC_GZIP)
-		*out = gzip_decoder_new(&gzip_inflate);
+		*out = gzip_decoder_new(gzip_inflate_best);
 	else
 		*out = mem_make(struct decoder, &plain);
 	return 0;

@@ -5,8 +5,8 @@
  * A decoder only turns buffers into buffers: memory is O(1) whatever the input says.  Trailing
  * zeros behind the last gzip member are fine (gzip(1) takes them), any other garbage is -EBADMSG;
  * so are a wrong CRC32 or ISIZE, a cut member and a zstd window above 128 MiB or a dictionary. gzip
- * is inflated by ISA-L or zlib, whichever Meson chose (gzip-isal.c, gzip-zlib.c): one interface,
- * equal results for all that compressors write.
+ * is inflated by ISA-L where Meson found it, else by zlib (gzip-isal.c, gzip-zlib.c): one
+ * interface, equal results for all that compressors write.
  */
 #pragma once
 

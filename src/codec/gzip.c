@@ -47,6 +47,8 @@ struct gzip {
 	struct decoder base;
 	const struct gzip_inflate *inflate; /* borrowed, static */
 	void *state;			    /* owned, of inflate */
+	const struct decoder_watch *watch;  /* borrowed; NULL for none */
+	bool unchecked;			    /* the member was not read from its start */
 	enum part part;
 	uint8_t field[START_BYTES]; /* the part as far as it was read, if of fixed size */
 	size_t field_size;
@@ -106,7 +108,11 @@ static int start_byte(struct gzip *g, uint8_t byte, struct err *err)
 		g->member++;
 		g->header_crc = 0;
 		g->out_size = 0;
+		g->unchecked = false;
 		g->inflate->reset(g->state);
+		int r = g->watch ? g->watch->start(g->watch->arg, err) : 0;
+		if (r < 0)
+			return r;
 	}
 	g->header_crc = (uint32_t)crc32(g->header_crc, &byte, 1);
 	if (!gather(g, byte, START_BYTES))
@@ -155,9 +161,9 @@ static int trailer_byte(struct gzip *g, uint8_t byte, struct err *err)
 {
 	if (!gather(g, byte, TRAILER_BYTES))
 		return 0;
-	if (le(g->field, 4) != g->end.crc)
+	if (!g->unchecked && le(g->field, 4) != g->end.crc)
 		return bad(g, "wrong CRC32", err);
-	if (le(g->field + 4, 4) != g->out_size)
+	if (!g->unchecked && le(g->field + 4, 4) != g->out_size)
 		return bad(g, "wrong size in the trailer", err);
 	enter(g, PART_BETWEEN);
 	return 0;
@@ -213,7 +219,7 @@ static bool take_byte(struct gzip *g, struct decoder_io *io, uint8_t *byte)
 	return true;
 }
 
-/* 1 when the member's deflate stream has ended. */
+/* GZIP_ENDED when the member's deflate stream has, else GZIP_MORE. */
 static int body(struct gzip *g, struct decoder_io *io, struct err *err)
 {
 	if (io->out_size == 0)
@@ -223,7 +229,7 @@ static int body(struct gzip *g, struct decoder_io *io, struct err *err)
 	g->out_size += (uint32_t)(room - io->out_size);
 	if (r < 0)
 		return err_wrap(err, r, "gzip member %llu", (unsigned long long)g->member);
-	if (r > 0) {
+	if (r == GZIP_ENDED) {
 		g->rest_at = 0;
 		enter(g, PART_TRAILER);
 	}
@@ -236,14 +242,13 @@ static int gzip_run(struct decoder *decoder, struct decoder_io *io, bool input_e
 	struct gzip *g = (struct gzip *)decoder;
 	uint8_t byte;
 	for (;;) {
-		int r = 0;
-		if (g->part == PART_BODY)
-			r = body(g, io, err);
-		else if (take_byte(g, io, &byte))
-			r = scan_byte(g, byte, err) < 0 ? -EBADMSG : 1;
+		bool inside = g->part == PART_BODY;
+		if (!inside && !take_byte(g, io, &byte))
+			break;
+		int r = inside ? body(g, io, err) : scan_byte(g, byte, err);
 		if (r < 0)
 			return r;
-		if (r == 0)
+		if (inside && r == GZIP_MORE)
 			break;
 	}
 	if (!input_ended || io->in_size > 0 || io->out_size == 0)
@@ -262,10 +267,25 @@ static void gzip_free(struct decoder *decoder)
 	free(g);
 }
 
-struct decoder *gzip_decoder_new(const struct gzip_inflate *inflate)
+struct decoder *gzip_decoder_watched(const struct gzip_inflate *inflate, void *state,
+				     const struct decoder_watch *watch)
 {
 	static const struct decoder_ops ops = { gzip_run, gzip_free };
-	struct gzip *g = mem_make(struct gzip, .base = { &ops }, .inflate = inflate);
-	g->state = inflate->new ();
+	struct gzip *g = mem_make(struct gzip, .base = { &ops }, .inflate = inflate, .state = state,
+				  .watch = watch);
 	return &g->base;
+}
+
+struct decoder *gzip_decoder_new(const struct gzip_inflate *inflate)
+{
+	return gzip_decoder_watched(inflate, inflate->new (), NULL);
+}
+
+struct decoder *gzip_decoder_inside(const struct gzip_inflate *inflate, void *state)
+{
+	struct decoder *decoder = gzip_decoder_watched(inflate, state, NULL);
+	struct gzip *g = (struct gzip *)decoder;
+	g->unchecked = true;
+	enter(g, PART_BODY);
+	return decoder;
 }

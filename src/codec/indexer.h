@@ -4,14 +4,16 @@
  * reports points about every DISTANCE bytes of output, in order.
  *
  *	gzip	member starts, and deflate block boundaries with the part of the 32 KiB before them
- *		that is really referred to (sparse windows): found by decoding the first 32 KiB
- *		behind the point three times with windows of j&255, j>>8, ~(j&255)
+ *		that is really referred to (sparse windows, see codec/probe.h); at least 32 KiB of
+ *		output apart, and as far as the blocks are: some writers make giant ones
  *	zstd	frame starts
  *	plain	every DISTANCE bytes
  *
- * The first point is always at output 0.  A point may be reported after more output than its
- * own offset was given out (the window needs what comes behind it); all are out when
- * indexer_run returned 0 for input_ended with input used up and room left.
+ * The first point is always at output 0 (plain data of no bytes have none); output follows each
+ * other one.  A point may be reported after more output than its own offset was given out (the
+ * window needs what comes behind it); all are out when indexer_run returned 0 for input_ended with
+ * input used up and room left.  Points inside of members depend on the library and on how the input
+ * was cut; each was tried out by decoding from it.
  */
 #pragma once
 
@@ -39,5 +41,8 @@ DEFINE_AUTO(indexer)
 /* As decoder_run.  Also what options.found returned when that is negative. */
 MUST_USE int indexer_run(struct indexer *indexer, struct decoder_io *io, bool input_ended,
 			 struct err *err);
-/* "isa-l 2.30 (self-tested)" or "zlib 1.2.13": what finds the boundaries. */
+/*
+ * "isa-l 2.30" or "zlib 1.2.13": what finds blocks.  ISA-L only if it passed a test, which takes a
+ * few milliseconds once in the process, here or in indexer_new.
+ */
 const char *indexer_library(void);

@@ -16,9 +16,10 @@
 
 struct zstd {
 	struct decoder base;
-	ZSTD_DCtx *context; /* owned */
-	bool inside;	    /* of a frame, behind its magic */
-	size_t header_left; /* bytes of the frame that may still be its header's */
+	ZSTD_DCtx *context;		   /* owned */
+	const struct decoder_watch *watch; /* borrowed; NULL for none */
+	bool inside;			   /* of a frame, behind its magic */
+	size_t header_left;		   /* bytes of the frame that may still be its header's */
 	uint8_t magic[MAGIC_BYTES];
 	size_t magic_size; /* read of the next frame's */
 	uint64_t frames;
@@ -68,6 +69,11 @@ static int before_frame(struct zstd *z, struct decoder_io *io, struct err *err)
 		return 0;
 	z->magic[z->magic_size++] = *io->in++;
 	io->in_size--;
+	if (z->magic_size == 1 && z->watch) {
+		int r = z->watch->start(z->watch->arg, err);
+		if (r < 0)
+			return r;
+	}
 	if (z->magic_size < MAGIC_BYTES)
 		return 1;
 	if (codec_detect(z->magic, MAGIC_BYTES) != CODEC_ZSTD)
@@ -109,10 +115,10 @@ static void zstd_free(struct decoder *decoder)
 	free(z);
 }
 
-int zstd_decoder_new(struct decoder **out, struct err *err)
+int zstd_decoder_new(struct decoder **out, const struct decoder_watch *watch, struct err *err)
 {
 	static const struct decoder_ops ops = { zstd_run, zstd_free };
-	struct zstd *z = mem_make(struct zstd, .base = { &ops });
+	struct zstd *z = mem_make(struct zstd, .base = { &ops }, .watch = watch);
 	AUTO(decoder) decoder = &z->base;
 	z->context = ZSTD_createDCtx();
 	if (!z->context)

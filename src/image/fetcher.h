@@ -14,6 +14,10 @@
  */
 #pragma once
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "cache/spans.h"
 #include "layer/table.h"
 #include "oci/repo.h"
@@ -41,7 +45,10 @@ struct fetcher_options {
 
 MUST_USE int fetcher_new(struct fetcher **out, const struct fetcher_options *options,
 			 struct err *err);
-/* Ends requests in flight; waiters get -ECANCELED. */
+/*
+ * Waiters get -ECANCELED, then requests in flight are ended (repo_abort: the repo is of no use
+ * afterwards).  No other call may be running or follow.
+ */
 void fetcher_free(struct fetcher *fetcher);
 DEFINE_AUTO(fetcher)
 
@@ -66,20 +73,28 @@ struct fetch_wait {
 	void (*done)(struct fetch_wait *wait, int r, const struct err *err);
 	/* the fetcher's */
 	struct fetch_wait *next;
+	uint64_t since_us;
 };
 
 /*
  * Bytes of a span: 1 when they were at hand (cache), copied, DONE not called; 0 when DONE will be
- * called; never blocks on the network.
+ * called, or was: for a span that just failed also by this thread, before this returns.  Never
+ * blocks on the network.
  */
 int fetcher_get(struct fetcher *fetcher, struct fetch_wait *wait);
 /* Forget a wait that was not done yet: true; false when DONE was or is being called. */
 bool fetcher_forget(struct fetcher *fetcher, struct fetch_wait *wait);
 
-/* Get these into the cache some time (spans there already cost nothing); returns at once. */
+/*
+ * Get these into the cache some time (spans there already cost nothing); returns at once.  Twice
+ * the same span is once.  Prefetch keeps the order, up to FETCHER_PREFETCH_MAX that wait; fill goes
+ * by the blob.  FETCH_DEMAND: the caller is about to fetcher_get them one by one; the request for
+ * the first takes the others along.
+ */
+#define FETCHER_PREFETCH_MAX 65536u
 void fetcher_want(struct fetcher *fetcher, const struct fetch_span *spans, size_t count,
 		  enum fetch_class class);
-/* Milliseconds since demand last missed (UINT64_MAX: never), and whether prefetch is done. */
+/* Milliseconds since demand last missed (UINT64_MAX: never), and whether a class is all done. */
 uint64_t fetcher_quiet_ms(const struct fetcher *fetcher);
 bool fetcher_idle(const struct fetcher *fetcher, enum fetch_class class);
 

@@ -92,11 +92,9 @@ static int read_config(struct image *image, const struct platform *wanted, struc
 	return check_os(image, wanted, err);
 }
 
-static int find_top(struct image *image, const struct image_options *options, struct err *err)
+static int find_top(struct image *image, struct err *err)
 {
-	int r = repo_open(&image->repo, &image->ref, &options->repo, err);
-	if (r == 0)
-		r = repo_resolve(image->repo, &image->ref, &image->top, err);
+	int r = repo_resolve(image->repo, &image->ref, &image->top, err);
 	image->is_index = media_kind(image->top.descriptor.media_type) == MEDIA_INDEX;
 	return r;
 }
@@ -120,24 +118,38 @@ static int read_image(struct image *image, const struct image_options *options, 
 	return read_config(image, &wanted, err);
 }
 
+/* What failed with R; NAMED: what registries say names the image already. */
+static int name_it(int r, const struct ref *ref, bool named, struct err *err)
+{
+	if (named && ref->kind == REF_REGISTRY)
+		return r;
+	auto_free char *name = ref_text(ref);
+	return err_wrap(err, r, "image '%s'", esc(name));
+}
+
+int image_open_in(struct image **out, struct repo *repo, const struct ref *ref,
+		  const struct image_options *options, unsigned flags, struct err *err)
+{
+	AUTO(image) image = mem_make(struct image, .repo = repo);
+	ref_copy(&image->ref, ref);
+	int r = find_top(image, err);
+	if (r < 0)
+		return name_it(r, ref, true, err);
+	r = read_image(image, options, flags, err);
+	if (r < 0)
+		return name_it(r, ref, false, err);
+	*out = TAKE(image);
+	return 0;
+}
+
 int image_open(struct image **out, const struct ref *ref, const struct image_options *options,
 	       unsigned flags, struct err *err)
 {
-	AUTO(image) image = mem_make(struct image, .repo = NULL);
-	ref_copy(&image->ref, ref);
-	int r = find_top(image, options, err);
-	/* what registries say names the image already */
-	bool named = r < 0 && ref->kind == REF_REGISTRY;
-	if (r == 0)
-		r = read_image(image, options, flags, err);
-	if (r < 0 && !named) {
-		auto_free char *name = ref_text(ref);
-		return err_wrap(err, r, "image '%s'", esc(name));
-	}
+	struct repo *repo = NULL;
+	int r = repo_open(&repo, ref, &options->repo, err);
 	if (r < 0)
-		return r;
-	*out = TAKE(image);
-	return 0;
+		return name_it(r, ref, true, err);
+	return image_open_in(out, repo, ref, options, flags, err);
 }
 
 void image_progress(const struct image *image, struct progress *out)

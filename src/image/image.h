@@ -39,6 +39,9 @@ enum image_open_flags {
  */
 MUST_USE int image_open(struct image **out, const struct ref *ref,
 			const struct image_options *options, unsigned flags, struct err *err);
+/* The same from a repo that was opened already; takes it over, also when it fails. */
+MUST_USE int image_open_in(struct image **out, struct repo *repo, const struct ref *ref,
+			   const struct image_options *options, unsigned flags, struct err *err);
 void image_free(struct image *image);
 
 /* Counters for the image's layers, all waiting. */

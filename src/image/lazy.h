@@ -32,8 +32,9 @@ struct lazy_options {
 	unsigned read_timeout_ms;  /* 0: 60 000; a read that takes longer fails with -ETIMEDOUT */
 	unsigned jobs;		   /* layers at once; 0: the cores */
 	const atomic_bool *cancel; /* borrowed or NULL; ends lazy_open with -ECANCELED */
-	/* Layers are about to be scanned: counters to show; called at most once, before it begins;
-	 * may be NULL.  Valid until lazy_open returns. */
+	/* Layers are about to be scanned: counters to show; and once more with NULL when that has
+	 * ended, before the counters go.  Both once at most for each lazy_open, from its thread;
+	 * may be NULL. */
 	void (*scanning)(void *arg, struct progress *progress);
 	/* What goes wrong later (a span that fails ...), one line; any thread; may be NULL. */
 	void (*log)(void *arg, const char *text);
@@ -61,8 +62,9 @@ MUST_USE int lazy_read(struct lazy *lazy, uint32_t inode, void *buf, size_t size
 
 /*
  * The same without blocking: 1 when it was all at hand (*got set), 0 when DONE will be called once,
- * from another thread, with a negative code or the bytes read.  BUF and READ are the caller's until
- * then.
+ * with R 0 and the bytes read or a negative R (and ERR): from another thread, or by this call
+ * before it returns.  BUF and REQUEST are lent until then; what lazy_free finds waiting gets
+ * -ECANCELED.
  */
 struct lazy_request {
 	void (*done)(struct lazy_request *request, int r, size_t got, const struct err *err);
@@ -77,6 +79,7 @@ struct lazy_layer_status {
 	enum table_kind kind;
 	bool cached_table; /* it came from the cache */
 	enum trust trust;
+	bool bad; /* the whole blob is not what its digests say: reads fail with -EBADMSG */
 	char refused[256]; /* why a table that is there was not used; "" */
 	uint64_t blob_bytes, stream_bytes;
 	uint32_t spans, spans_present;

@@ -38,5 +38,9 @@ void scan_result_release(struct scan_result *result);
 MUST_USE int scan_layer(struct scan_result *out, struct image *image, size_t layer,
 			struct cache *cache, const struct scan_options *options, struct err *err);
 
+/* What a layer's table and bytes are kept under: its blob's digest, or its diffID where there is
+ * none. Borrowed. */
+const struct digest *scan_layer_key(const struct image *image, size_t layer);
+
 /* The layout number of a table, for cache_spans_open: the first 8 bytes of its SHA-256. */
 uint64_t table_layout(const void *table, size_t size);

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,12 +12,11 @@
 #include "base/esc.h"
 #include "base/io.h"
 #include "base/str.h"
+#include "image/parallel.h"
 #include "image/place.h"
 #include "image/stage.h"
 #include "image/tree.h"
 #include "image/unpack-layer.h"
-
-#define JOBS_MAX 8 /* more layers at once only cost memory: each has a ring and a decoder */
 
 /* A destination being filled. */
 struct destination {
@@ -69,16 +67,12 @@ static void close_destination(struct destination *d, bool failed)
 		(void)rmdir(d->path);
 }
 
-/* The queue of layers and the threads that take from it. */
+/* The layers, and what becomes of them. */
 struct jobs {
 	struct unpack_shared *shared; /* borrowed */
 	size_t *order;		      /* owned; largest first: the threads end together */
 	struct toc **tocs;	      /* owned, by layer */
 	size_t count;
-	atomic_size_t next;
-	pthread_mutex_t mutex; /* guards code and err */
-	int code;
-	struct err err;
 };
 
 static int by_size(const void *x, const void *y, void *arg)
@@ -94,7 +88,6 @@ static void jobs_init(struct jobs *jobs, struct unpack_shared *shared)
 {
 	const struct manifest *manifest = &shared->image->manifest;
 	*jobs = (struct jobs){ .shared = shared, .count = manifest->layer_count };
-	pthread_mutex_init(&jobs->mutex, NULL);
 	jobs->order = mem_new(jobs->count * sizeof(*jobs->order));
 	jobs->tocs = mem_new(jobs->count * sizeof(struct toc *));
 	for (size_t i = 0; i < jobs->count; i++)
@@ -109,62 +102,24 @@ static void jobs_release(struct jobs *jobs)
 		toc_free(jobs->tocs[i]);
 	free(jobs->tocs);
 	free(jobs->order);
-	pthread_mutex_destroy(&jobs->mutex);
 }
 
-static void jobs_failed(struct jobs *jobs, int code, const struct err *err)
-{
-	LOCKED(&jobs->mutex);
-	/* the first failure is the reason; the others were stopped by it */
-	if (jobs->code == 0 || jobs->code == -ECANCELED) {
-		jobs->code = code;
-		jobs->err = *err;
-	}
-	atomic_store(&jobs->shared->stop, true);
-}
-
-static void *job_thread(void *arg)
+static int unpack_one(void *arg, size_t task, struct err *err)
 {
 	struct jobs *jobs = arg;
-	for (;;) {
-		size_t i = atomic_fetch_add(&jobs->next, 1);
-		if (i >= jobs->count || atomic_load(&jobs->shared->stop))
-			return NULL;
-		struct err err = { 0 };
-		size_t layer = jobs->order[i];
-		int r = unpack_layer(jobs->shared, layer, &jobs->tocs[layer], &err);
-		if (r < 0)
-			jobs_failed(jobs, r, &err);
-	}
+	size_t layer = jobs->order[task];
+	return unpack_layer(jobs->shared, layer, &jobs->tocs[layer], err);
 }
 
-static size_t job_count(const struct unpack_options *options, size_t layers)
+static int run_jobs(struct jobs *jobs, unsigned wanted, struct err *err)
 {
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	size_t wanted = options->jobs > 0 ? options->jobs : cores > 0 ? (size_t)cores : 1;
-	wanted = options->jobs == 0 && wanted > JOBS_MAX ? JOBS_MAX : wanted;
-	return wanted < layers ? wanted : layers;
-}
-
-static int run_jobs(struct jobs *jobs, size_t count, struct err *err)
-{
-	auto_free pthread_t *threads = mem_new(count * sizeof(*threads));
-	size_t started = 0;
-	for (; started < count; started++) {
-		int code = pthread_create(&threads[started], NULL, job_thread, jobs);
-		if (code == 0)
-			continue;
-		struct err failed = { 0 };
-		int r = err_errno(&failed, code, "start a thread");
-		if (started == 0)
-			jobs_failed(jobs, r, &failed);
-		break;
-	}
-	for (size_t i = 0; i < started; i++)
-		pthread_join(threads[i], NULL);
-	if (jobs->code < 0 && err)
-		*err = jobs->err;
-	return jobs->code;
+	const struct parallel parallel = {
+		.count = jobs->count,
+		.run = unpack_one,
+		.arg = jobs,
+		.stop = &jobs->shared->stop,
+	};
+	return parallel_run(&parallel, parallel_threads(wanted, jobs->count), err);
 }
 
 static int merge(struct jobs *jobs, struct tree *tree, struct unpack_result *out, struct err *err)
@@ -224,7 +179,7 @@ static int fill(struct destination *d, struct unpack_shared *shared,
 	shared->stage = stage;
 	__attribute__((cleanup(jobs_release))) struct jobs jobs;
 	jobs_init(&jobs, shared);
-	r = run_jobs(&jobs, job_count(options, jobs.count), err);
+	r = run_jobs(&jobs, options->jobs, err);
 	if (r < 0)
 		return r;
 	AUTO(tree) tree = tree_new();

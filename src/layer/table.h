@@ -11,6 +11,9 @@
  * 4096.  Spans are sorted by stream offset and do not overlap; gaps between them belong to nobody.
  * What no extent covers is a hole of zeros.
  *
+ * Spans are in the order of the blob too: blob_offset never falls.  A regular file with bytes has a
+ * content, of no extents when it is only holes.
+ *
  * Spans that begin decoding at the same place of the blob (blob_offset equal) are neighbours in the
  * array: a "group"; who decodes one passes by the others.  Within a group SKIP rises.
  */
@@ -70,9 +73,9 @@ struct table;
 /* ---- reading */
 
 /*
- * A table over DATA (borrowed, must outlive it, e.g. a mapping).  Validates everything once: sizes,
- * order, that every offset and index stays inside; the digest of the whole is checked by who stores
- * it.  -EBADMSG.
+ * A table over DATA (borrowed, must outlive it, e.g. a mapping; aligned to 8 bytes).  Validates
+ * everything once: sizes, order, that every offset and index stays inside; the digest of the whole
+ * is checked by who stores it.  -EBADMSG.
  */
 MUST_USE int table_open(struct table **out, const void *data, size_t size, struct err *err);
 void table_free(struct table *table);

@@ -4,33 +4,28 @@
  */
 #include "layer/toc.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
 #include "base/esc.h"
 #include "base/str.h"
+#include "layer/toc-parts.h"
 
 #define STRINGS_MAX_BYTES (UINT32_MAX - 2 * TAR_PATH_MAX_BYTES)
-#define XATTR_VALUE_MAX_BYTES (64u * 1024) /* XATTR_SIZE_MAX of the kernel */
 #define XATTR_BYTES_MAX (256u * 1024 * 1024)
-
-struct xattr_record {
-	uint32_t name;	/* offset in strings */
-	uint32_t value; /* offset in values */
-	uint32_t size;
-	uint32_t more; /* further records of the same entry follow */
-};
 
 struct toc {
 	struct toc_entry *entries; /* owned */
 	size_t count, capacity;
 	char *strings; /* owned; offset 0 is "" */
 	size_t strings_used, strings_room;
-	struct xattr_record *xattrs; /* owned */
+	struct toc_xattr_record *xattrs; /* owned */
 	size_t xattr_count, xattr_capacity;
 	uint8_t *values; /* owned */
 	size_t values_used, values_room;
 	uint64_t dropped_xattrs;
+	bool borrowed; /* all arrays are: toc_of_parts */
 };
 
 struct toc *toc_new(void)
@@ -44,11 +39,43 @@ void toc_free(struct toc *toc)
 {
 	if (!toc)
 		return;
-	free(toc->entries);
-	free(toc->strings);
-	free(toc->xattrs);
-	free(toc->values);
+	if (!toc->borrowed) {
+		free(toc->entries);
+		free(toc->strings);
+		free(toc->xattrs);
+		free(toc->values);
+	}
 	free(toc);
+}
+
+struct toc_parts toc_parts_of(const struct toc *toc)
+{
+	return (struct toc_parts){
+		.entries = toc->entries,
+		.entry_count = toc->count,
+		.strings = toc->strings,
+		.strings_size = toc->strings_used,
+		.xattrs = toc->xattrs,
+		.xattr_count = toc->xattr_count,
+		.values = toc->values,
+		.values_size = toc->values_used,
+		.dropped_xattrs = toc->dropped_xattrs,
+	};
+}
+
+/* Nothing writes to a borrowed one: toc_add, the only writer, refuses it. */
+static void *unconst(const void *data)
+{
+	return (void *)(uintptr_t)data;
+}
+
+struct toc *toc_of_parts(const struct toc_parts *parts)
+{
+	return mem_make(struct toc, .entries = unconst(parts->entries), .count = parts->entry_count,
+			.strings = unconst(parts->strings), .strings_used = parts->strings_size,
+			.xattrs = unconst(parts->xattrs), .xattr_count = parts->xattr_count,
+			.values = unconst(parts->values), .values_used = parts->values_size,
+			.dropped_xattrs = parts->dropped_xattrs, .borrowed = true);
 }
 
 /* Room for MORE bytes in a growing byte table of at most MAX bytes. */
@@ -171,8 +198,8 @@ bool toc_xattr_allowed(const char *name)
 
 static int add_xattr(struct toc *toc, const struct tar_xattr *x, struct err *err)
 {
-	struct xattr_record record = { .value = (uint32_t)toc->values_used,
-				       .size = (uint32_t)x->size };
+	struct toc_xattr_record record = { .value = (uint32_t)toc->values_used,
+					   .size = (uint32_t)x->size };
 	int r = add_string(toc, x->name, strlen(x->name), &record.name, err);
 	if (r < 0)
 		return r;
@@ -195,7 +222,7 @@ static int add_xattrs(struct toc *toc, const struct tar_entry *entry, struct toc
 	size_t first = toc->xattr_count;
 	for (size_t i = 0; i < entry->xattr_count; i++) {
 		if (!toc_xattr_allowed(entry->xattrs[i].name) ||
-		    entry->xattrs[i].size > XATTR_VALUE_MAX_BYTES) {
+		    entry->xattrs[i].size > TOC_XATTR_MAX_BYTES) {
 			toc->dropped_xattrs++;
 			continue;
 		}
@@ -260,6 +287,7 @@ static int fill_entry(struct toc *toc, const struct tar_entry *entry, struct toc
 int toc_add(struct toc *toc, const struct tar_entry *entry, uint32_t *index, struct err *err)
 {
 	char clean[TAR_PATH_MAX_BYTES + 1];
+	assert(!toc->borrowed);
 	*index = UINT32_MAX;
 	int r = clean_path(clean, entry->path, err);
 	if (r < 0)
@@ -315,7 +343,7 @@ size_t toc_xattrs(const struct toc *toc, const struct toc_entry *entry, struct t
 		return 0;
 	size_t count = 0;
 	for (size_t i = entry->xattrs - 1;; i++) {
-		const struct xattr_record *x = &toc->xattrs[i];
+		const struct toc_xattr_record *x = &toc->xattrs[i];
 		if (count < capacity)
 			out[count] = (struct toc_xattr){ toc->strings + x->name,
 							 toc->values + x->value, x->size };

@@ -1,7 +1,6 @@
 /*
  * A layer's table of contents: its entries in the order of the tar, compact, with names in one
- * string table.  Made by whoever reads a layer, used once by the merge (image/tree.h) and then
- * freed.
+ * string table.  Made by whoever reads a layer, used by the merge (image/tree.h).
  *
  * Paths are cleaned here and only here: leading "/" and "./" stripped, "." and doubled "/" gone, a
  * ".." component is -EBADMSG with the entry named.  Whiteouts become entry kinds.
@@ -37,7 +36,7 @@ struct toc_entry {
 	uint64_t size;
 	int64_t mtime_s;
 	uint32_t mtime_ns;
-	uint32_t mode : 12, kind : 4; /* permission bits; enum toc_kind */
+	uint32_t mode : 12, kind : 4, spare : 16; /* permission bits; enum toc_kind; 0 */
 	uint32_t uid, gid;
 	uint32_t xattrs;  /* index + 1 into the xattr list, 0 = none */
 	uint32_t content; /* number of a regular file's data where they were put (image/stage.h), or
@@ -59,7 +58,8 @@ MUST_USE int toc_add(struct toc *toc, const struct tar_entry *entry, uint32_t *i
 		     struct err *err);
 
 uint32_t toc_count(const struct toc *toc);
-struct toc_entry *toc_at(struct toc *toc, uint32_t index); /* borrowed */
+/* Borrowed; of a table (layer/table.h) it may only be read. */
+struct toc_entry *toc_at(struct toc *toc, uint32_t index);
 const char *toc_string(const struct toc *toc, uint32_t offset);
 
 /* Extended attributes that may be kept: user.* less overlay's own, security.capability, POSIX ACLs.

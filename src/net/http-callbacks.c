@@ -67,6 +67,8 @@ static size_t on_body(char *data, size_t one, size_t size, void *arg)
 	if (t->stall.paused)
 		return CURL_WRITEFUNC_PAUSE;
 	atomic_fetch_add_explicit(&t->http->bytes, size, memory_order_relaxed);
+	if (t->group)
+		atomic_fetch_add_explicit(&t->group->bytes, size, memory_order_relaxed);
 	return size;
 }
 

@@ -129,6 +129,8 @@ static int raise_handshake(const struct http_transfer *t, struct err *err)
 int http_fail(const struct http_transfer *t, struct err *err)
 {
 	const struct http_end *end = &t->end;
+	if (end->aborted)
+		return err_set(err, ECANCELED, "'%s' was given up", t->host);
 	if (end->problem)
 		return err_set(err, EPROTO, "'%s' %s", t->host, end->problem);
 	if (end->stalled)

@@ -19,6 +19,7 @@
 #include "net/addr.h"
 #include "net/body.h"
 #include "net/headers.h"
+#include "net/http-group.h"
 #include "net/http.h"
 #include "net/proxy.h"
 #include "net/stall.h"
@@ -48,17 +49,27 @@ struct http {
 	_Atomic uint64_t bytes;
 };
 
+struct http_group {
+	struct http *http; /* borrowed */
+	atomic_bool aborted;
+	_Atomic uint64_t requests, retries, bytes;
+	pthread_mutex_t mutex; /* guards nothing but the wait on changed */
+	pthread_cond_t changed;
+};
+
 /* Why the thread ended a transfer. */
 struct http_end {
 	CURLcode code;
 	const char *problem;	  /* static: what the server did; raised as EPROTO */
 	bool stalled;		  /* the stall clock ended it */
+	bool aborted;		  /* its group was aborted */
 	struct addr_text refused; /* the private address that was refused, or "" */
 	long os_errno;		  /* of a failed connect, or 0 */
 };
 
 struct http_transfer {
 	struct http *http;	   /* borrowed */
+	struct http_group *group;  /* borrowed or NULL; constant */
 	CURL *easy;		   /* owned; the thread's from start to done */
 	struct curl_slist *lines;  /* owned: request headers */
 	struct str blob;	   /* trusted certificates, when there is no file of them */

@@ -32,7 +32,7 @@ static bool set_fixed(CURL *easy)
 	       SET(easy, CURLOPT_HTTP09_ALLOWED, 0L) && SET(easy, CURLOPT_NOSIGNAL, 1L) &&
 	       /* a name that is not resolved in time must not hold up the thread */
 	       SET(easy, CURLOPT_QUICK_EXIT, 1L) && SET(easy, CURLOPT_TCP_KEEPALIVE, 1L) &&
-	       SET(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES) &&
+	       SET(easy, CURLOPT_TCP_NODELAY, 1L) && SET(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES) &&
 	       SET(easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE) &&
 	       SET(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L) &&
 	       SET(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);

@@ -27,9 +27,9 @@ static void release(struct http_transfer *t)
 	free(t);
 }
 
-static struct http_transfer *make(struct http *http)
+static struct http_transfer *make(struct http *http, struct http_group *group)
 {
-	struct http_transfer *t = mem_make(struct http_transfer, .http = http,
+	struct http_transfer *t = mem_make(struct http_transfer, .http = http, .group = group,
 					   .blob = STR_MAX(TRUST_MAX_BYTES));
 	pthread_condattr_t attributes;
 	pthread_condattr_init(&attributes);
@@ -53,7 +53,9 @@ static int wait_for_answer(struct http_transfer *t, struct err *err)
 int http_open(struct http_transfer **out, struct http *http, const struct http_request *request,
 	      struct err *err)
 {
-	struct http_transfer *t = make(http);
+	if (http_group_aborted(request->group))
+		return err_set(err, ECANCELED, "the request was given up");
+	struct http_transfer *t = make(http, request->group);
 	int r = t->easy ? http_setup(t, request, err)
 			: err_set(err, ENOMEM, "out of memory for a request");
 	if (r < 0) {
@@ -61,6 +63,8 @@ int http_open(struct http_transfer **out, struct http *http, const struct http_r
 		return r;
 	}
 	atomic_fetch_add_explicit(&http->requests, 1, memory_order_relaxed);
+	if (t->group)
+		atomic_fetch_add_explicit(&t->group->requests, 1, memory_order_relaxed);
 	http_ask(http, t, HTTP_START);
 	r = wait_for_answer(t, err);
 	if (r < 0)
@@ -141,6 +145,8 @@ int http_next(struct http_transfer *t, const void **data, size_t *size, struct e
 	if (!headers_is_identity(&t->headers))
 		return err_set(err, EPROTO, "'%s' sent a Content-Encoding that was not asked for",
 			       t->host);
+	if (http_group_aborted(t->group))
+		return err_set(err, ECANCELED, "'%s' was given up", t->host);
 	if (return_piece(t))
 		http_ask(t->http, t, HTTP_RESUME);
 	LOCKED(&t->mutex);
@@ -148,7 +154,7 @@ int http_next(struct http_transfer *t, const void **data, size_t *size, struct e
 	t->wanted = 0;
 	if (body_lend(&t->body, data, size))
 		return 0;
-	if (t->end.code != CURLE_OK || t->end.problem || t->end.stalled)
+	if (t->end.code != CURLE_OK || t->end.problem || t->end.stalled || t->end.aborted)
 		return http_fail(t, err);
 	*data = NULL;
 	*size = 0;

@@ -14,7 +14,8 @@
 
 #define CONNECT_TIMEOUT_MS 10000u
 #define LOW_SPEED_SECONDS 20u
-#define IDLE_MS 60000u /* the longest sleep; any would do, the thread is woken */
+#define CONNECTIONS_KEPT 32L /* idle ones, of all hosts: one for each of many threads */
+#define IDLE_MS 60000u	     /* the longest sleep; any would do, the thread is woken */
 
 uint64_t http_now_ms(void)
 {
@@ -130,8 +131,8 @@ static void reap(struct http *http)
 	}
 }
 
-/* End what does not get on; returns how long to sleep at most. */
-static int check_stalls(struct http *http)
+/* End what does not get on or is not wanted any more; returns how long to sleep at most. */
+static int check_active(struct http *http)
 {
 	uint64_t wait_ms = IDLE_MS;
 	if (!http->active)
@@ -140,11 +141,13 @@ static int check_stalls(struct http *http)
 	struct http_transfer *next;
 	for (struct http_transfer *t = http->active; t; t = next) {
 		next = t->next;
-		if (!stall_check(&t->stall, now, &wait_ms))
+		bool aborted = http_group_aborted(t->group);
+		if (!aborted && !stall_check(&t->stall, now, &wait_ms))
 			continue;
 		detach(http, t);
 		LOCKED(&t->mutex);
-		t->end.stalled = true;
+		t->end.aborted = aborted;
+		t->end.stalled = !aborted;
 		t->done = true;
 		pthread_cond_signal(&t->changed);
 	}
@@ -171,7 +174,7 @@ static void *run(void *arg)
 		fulfil_wishes(http);
 		CURLMcode code = curl_multi_perform(http->multi, &running);
 		reap(http);
-		int wait_ms = check_stalls(http);
+		int wait_ms = check_active(http);
 		if (code == CURLM_OK)
 			code = curl_multi_poll(http->multi, NULL, 0, wait_ms, NULL);
 		if (code != CURLM_OK)
@@ -219,6 +222,8 @@ int http_new(struct http **out, const struct http_options *options, struct err *
 	proxy_init(&http->proxy);
 	trust_init(&http->trust);
 	http->multi = curl_multi_init();
+	if (http->multi)
+		(void)curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT);
 	int code = http->multi ? start_thread(http) : ENOMEM;
 	if (code != 0) {
 		release(http);

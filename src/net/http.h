@@ -22,6 +22,7 @@
 
 struct http;	      /* the thread and its connections; share one per program */
 struct http_transfer; /* one request in flight */
+struct http_group;    /* net/http-group.h */
 
 struct http_options {
 	const char *user_agent;	     /* borrowed for the call; NULL: "rootlet/VERSION" */
@@ -50,6 +51,7 @@ struct http_request {
 				       address is judged; behind a proxy only a literal can be) */
 	bool fresh_connection;	    /* do not use one that is open: what came on it was bad */
 	unsigned total_timeout_ms;  /* 0: none (blobs); small answers have one */
+	struct http_group *group;   /* borrowed until the transfer is freed; NULL: none */
 };
 
 MUST_USE int http_new(struct http **out, const struct http_options *options, struct err *err);
@@ -60,7 +62,8 @@ DEFINE_AUTO(http)
 /*
  * Send a request; returns when the final answer's headers are here.  -EAGAIN no connection, or it
  * broke; -ETIMEDOUT; -EPROTO no HTTP, too many headers, a refused address or a certificate that is
- * not trusted (text says which, and names the host); -EINVAL a URL that is not http(s).
+ * not trusted (text says which, and names the host); -EINVAL a URL that is not http(s); -ECANCELED
+ * the group was aborted.
  */
 MUST_USE int http_open(struct http_transfer **out, struct http *http,
 		       const struct http_request *request, struct err *err);
@@ -75,7 +78,7 @@ uint64_t http_content_length(const struct http_transfer *transfer);
  * The next piece of the body; *data borrowed until the next call; *size 0 at its end.  At most 1
  * MiB waits in memory, then the connection is paused.  -EAGAIN the body broke off before its end
  * (RST, FIN before Content-Length, a cut chunk); -ETIMEDOUT it stalled; -EPROTO bad framing or a
- * Content-Encoding.
+ * Content-Encoding; -ECANCELED the group was aborted.
  */
 MUST_USE int http_next(struct http_transfer *transfer, const void **data, size_t *size,
 		       struct err *err);

@@ -1,12 +1,16 @@
 /*
  * The resuming blob stream.
  *
- *	at		bytes handed out so far; all decisions are made on it
+ *	at		where in the blob we are; all decisions are made on it
+ *	stop		where we end: the blob's size, or the end of a range
  *	opened body	begins at AT, or at 0 with SKIP bytes to pass over
  *
  * Everything is bounded: five tries without progress (progress is 64 KiB since the last failure), a
  * total that grows with the blob's size, one body that ends early though it looks whole, and no
  * second life for a server that does no ranges, since there each try costs the whole blob.
+ *
+ * A part of a blob is never taken out of the whole: a source that does no ranges is left, for good.
+ * Redirects of ranges are kept in the endpoint, so that each costs one request.
  */
 #include "oci/blob-stream.h"
 
@@ -18,6 +22,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "oci/endpoint.h"
+#include "oci/places.h"
 #include "oci/reply.h"
 #include "oci/request.h"
 #include "oci/resume.h"
@@ -35,8 +40,11 @@ struct blob_stream {
 	unsigned source;			    /* the one in use */
 	struct digest digest;
 	uint64_t size; /* RESUME_SIZE_UNKNOWN when not known */
-	char *path;    /* owned: "v2/NAME/blobs/DIGEST" */
-	char *kept;    /* owned or NULL: where the last redirect led */
+	uint64_t stop;
+	bool exact; /* a range: not a byte beyond STOP */
+	bool part;  /* a range that is not the whole blob */
+	char *path; /* owned: "v2/NAME/blobs/DIGEST" */
+	char *kept; /* owned or NULL: where the last redirect led */
 
 	struct answer answer; /* answer.transfer NULL: no body is open */
 	uint64_t at;
@@ -46,6 +54,7 @@ struct blob_stream {
 	bool no_ranges;	       /* Range is not sent any more */
 	unsigned short_ranges; /* 206 answers that went on for less than asked */
 	unsigned short_bodies; /* whole answers that ended early */
+	bool over;	       /* the body went on beyond its end: what follows is not wanted */
 	bool ended;
 	struct tries tries;
 };
@@ -58,6 +67,21 @@ static struct endpoint *source_of(const struct blob_stream *b)
 static void close_body(struct blob_stream *b)
 {
 	answer_release(&b->answer);
+	b->over = false;
+}
+
+/* The first of the sources from FROM on that is worth asking, or their count. */
+static unsigned next_worth(const struct blob_stream *b, unsigned from)
+{
+	unsigned last = b->options.source_count - 1;
+	for (unsigned i = from; i <= last; i++) {
+		struct endpoint *source = b->sources[i];
+		bool useless = b->part && atomic_load(&source->no_ranges);
+		bool lacks = b->exact && i < last && places_lacks(source->places, &b->digest);
+		if (!useless && !lacks)
+			return i;
+	}
+	return last + 1;
 }
 
 static void set_path(struct blob_stream *b)
@@ -71,9 +95,10 @@ static void set_path(struct blob_stream *b)
 /* A new row of tries at the source in use. */
 static void begin_source(struct blob_stream *b)
 {
-	uint64_t more = b->size == RESUME_SIZE_UNKNOWN ? 0 : b->size / TOTAL_TRIES_BYTES;
+	uint64_t more = b->stop == RESUME_SIZE_UNKNOWN ? 0 : (b->stop - b->at) / TOTAL_TRIES_BYTES;
 	unsigned total = TOTAL_TRIES_BASE + (unsigned)(more < 100000 ? more : 100000);
 	tries_init(&b->tries, source_of(b)->tries_max, total, source_of(b)->wait_base_ms);
+	b->tries.group = source_of(b)->group;
 	free(TAKE(b->kept));
 	b->no_ranges = false;
 	b->short_bodies = 0;
@@ -85,12 +110,19 @@ static void begin_source(struct blob_stream *b)
  */
 static int next_source(struct blob_stream *b, int r, struct err *why, struct err *err)
 {
+	struct endpoint *source = source_of(b);
+	unsigned next = next_worth(b, b->source + 1);
 	close_body(b);
-	if (b->source + 1 == b->options.source_count || r == -ENOMEM || r == -ECANCELED)
+	/* one that does no ranges is left: there the blob can be had, but not so */
+	if (next == b->options.source_count && b->source + 1 < next && r != -ECANCELED)
+		r = -EOPNOTSUPP;
+	if (next == b->options.source_count || r == -ENOMEM || r == -ECANCELED)
 		return err_set(err, -r, "fetch blob '%s' of '%s/%s': %s", digest_show(&b->digest),
 			       esc(source_of(b)->shown), esc(source_of(b)->name), err_text(why));
-	b->options.failed(b->options.arg, source_of(b), why);
-	b->source++;
+	/* ranges are many, and one of them is enough to know */
+	if (!b->exact || places_set_lacking(source->places, &b->digest))
+		b->options.failed(b->options.arg, source, why);
+	b->source = next;
 	begin_source(b);
 	return 0;
 }
@@ -109,8 +141,16 @@ static int failed(struct blob_stream *b, int r, int status, int64_t after, struc
 	return r < 0 ? next_source(b, r, why, err) : 0;
 }
 
-/* The answer is here: which of its bytes are wanted? */
-static int use_answer(struct blob_stream *b, bool ranged, struct err *err)
+/* A part was asked for, and what came is none. */
+static int no_ranges(struct blob_stream *b, struct err *err)
+{
+	atomic_store(&source_of(b)->no_ranges, true);
+	b->answer.final = true;
+	return err_set(err, EOPNOTSUPP, "'%s' does no ranges as it should (it answered %d to one)",
+		       esc(b->answer.host), http_status(b->answer.transfer));
+}
+
+static enum resume_verdict judge(struct blob_stream *b, bool ranged)
 {
 	const struct http_transfer *transfer = b->answer.transfer;
 	const struct resume_question question = { b->at, b->size, ranged };
@@ -119,8 +159,23 @@ static int use_answer(struct blob_stream *b, bool ranged, struct err *err)
 		.content_range = http_header(transfer, "Content-Range", 0),
 		.content_type = http_header(transfer, "Content-Type", 0),
 	};
+	enum resume_verdict verdict = b->part ? resume_judge_part(&question, b->stop, &answer,
+								  &b->end)
+					      : resume_judge(&question, &answer, &b->end);
+	uint64_t length = http_content_length(transfer);
+	bool contradicts = b->end != RESUME_SIZE_UNKNOWN && length != UINT64_MAX &&
+			   length != b->end - b->at;
+	return contradicts ? RESUME_RESTART : verdict;
+}
+
+/* The answer is here: which of its bytes are wanted? */
+static int use_answer(struct blob_stream *b, bool ranged, struct err *err)
+{
 	b->skip = 0;
-	switch (resume_judge(&question, &answer, &b->end)) {
+	enum resume_verdict verdict = judge(b, ranged);
+	if (b->part && (verdict == RESUME_SKIP || verdict == RESUME_RESTART))
+		return no_ranges(b, err);
+	switch (verdict) {
 	case RESUME_GO:
 		return 0;
 	case RESUME_SKIP:
@@ -138,24 +193,49 @@ static int use_answer(struct blob_stream *b, bool ranged, struct err *err)
 	return reply_error(b->answer.transfer, b->answer.host, err);
 }
 
+/* One request, with the redirect that is kept, by the endpoint for ranges. */
+static int ask(struct blob_stream *b, const struct request *request, struct err *err)
+{
+	struct endpoint *source = source_of(b);
+	if (!b->exact)
+		return request_try(&b->answer, source, request, err);
+	auto_free char *before = places_find(source->places, &b->digest);
+	free(b->kept);
+	b->kept = mem_strdup(before);
+	int r = request_try(&b->answer, source, request, err);
+	places_put(source->places, &b->digest, before, b->kept);
+	return r;
+}
+
+/* Who the redirect led to has trouble: the next try asks the registry, which may know another. */
+static void forget_kept(struct blob_stream *b)
+{
+	if (b->exact)
+		places_put(source_of(b)->places, &b->digest, b->kept, NULL);
+	free(TAKE(b->kept));
+}
+
 /* One try to open the body at AT.  May return 0 without one: then the next try is due at once. */
 static int open_body(struct blob_stream *b, struct err *err)
 {
-	bool ranged = b->at > 0 && !b->no_ranges;
+	bool ranged = b->part || (b->at > 0 && !b->no_ranges);
 	const struct request request = {
 		.method = "GET",
 		.path = b->path,
 		.from = ranged ? b->at : 0,
+		.to = b->part ? b->stop : 0,
 		.fresh = b->options.fresh,
 		.new_connection = b->tries.made > 0,
 		.kept = &b->kept,
 	};
 	struct err why = { 0 };
-	int r = request_try(&b->answer, source_of(b), &request, &why);
+	int r = ask(b, &request, &why);
 	if (r < 0)
 		return failed(b, r, 0, -1, &why, err);
 	int status = http_status(b->answer.transfer);
 	int64_t after = tries_after(b->answer.transfer);
+	if (status >= 500)
+		forget_kept(b);
 	r = use_answer(b, ranged, &why);
 	return r < 0 ? failed(b, r, status, after, &why, err) : 0;
 }
@@ -165,7 +245,7 @@ static int body_ended(struct blob_stream *b, struct err *err)
 {
 	bool as_announced = b->end != RESUME_SIZE_UNKNOWN && b->at == b->end;
 	close_body(b);
-	if (b->size == RESUME_SIZE_UNKNOWN || b->at >= b->size) {
+	if (b->stop == RESUME_SIZE_UNKNOWN || b->at >= b->stop) {
 		b->ended = true;
 		return 0;
 	}
@@ -176,7 +256,7 @@ static int body_ended(struct blob_stream *b, struct err *err)
 	struct err why = { 0 };
 	int r = err_set(&why, EBADMSG, "'%s' ends it after %llu of %llu bytes",
 			esc(source_of(b)->host), (unsigned long long)b->at,
-			(unsigned long long)b->size);
+			(unsigned long long)b->stop);
 	return next_source(b, r, &why, err);
 }
 
@@ -188,10 +268,12 @@ static size_t take_piece(struct blob_stream *b, const void **data, size_t size)
 	b->skip -= known;
 	size -= known;
 	*data = piece + known;
-	if (b->size != RESUME_SIZE_UNKNOWN && size > b->size - b->at) {
-		/* too long: one byte more than there should be tells it, the rest is not wanted */
-		size = (size_t)(b->size - b->at) + 1;
-		b->ended = true;
+	uint64_t limit = b->end != RESUME_SIZE_UNKNOWN ? b->end : b->stop;
+	b->over = limit != RESUME_SIZE_UNKNOWN && size > limit - b->at;
+	if (b->over) {
+		size = (size_t)(limit - b->at);
+		/* one byte more than there should be tells a blob that is too long */
+		size += !b->exact && limit == b->size ? 1 : 0;
 	}
 	b->at += size;
 	return size;
@@ -199,7 +281,7 @@ static size_t take_piece(struct blob_stream *b, const void **data, size_t size)
 
 static int body_broke(struct blob_stream *b, int r, struct err *why, struct err *err)
 {
-	if (b->at == b->size) {
+	if (b->at == b->stop) {
 		/* only the end of the framing is missing: the digest will tell */
 		close_body(b);
 		b->ended = true;
@@ -220,6 +302,8 @@ static int blob_next(struct stream *stream, const void **data, size_t *size, str
 		int r;
 		if (!b->answer.transfer) {
 			r = open_body(b, err);
+		} else if (b->over) {
+			r = body_ended(b, err);
 		} else {
 			r = http_next(b->answer.transfer, data, &n, &why);
 			if (r < 0)
@@ -244,16 +328,35 @@ static void blob_free(struct stream *stream)
 	free(b);
 }
 
-int blob_stream_open(struct stream **out, const struct descriptor *d,
-		     const struct blob_options *options, struct err *err)
+static struct blob_stream *make(const struct descriptor *d, const struct blob_options *options)
 {
 	static const struct stream_ops ops = { blob_next, NULL, blob_free };
 	struct blob_stream *b = mem_make(struct blob_stream, .base = { &ops }, .options = *options,
-					 .digest = d->digest, .size = d->size);
-	for (unsigned i = 0; i < options->source_count; i++)
+					 .digest = d->digest, .size = d->size, .stop = d->size);
+	for (unsigned i = 0; i < options->source_count; i++) {
 		b->sources[i] = options->sources[i];
-	begin_source(b);
+		if (options->fresh)
+			places_drop(b->sources[i]->places, &b->digest);
+	}
+	if (options->length > 0) {
+		b->at = options->offset;
+		b->stop = options->offset + options->length;
+		b->exact = true;
+		b->part = options->length < d->size;
+	}
+	return b;
+}
+
+int blob_stream_open(struct stream **out, const struct descriptor *d,
+		     const struct blob_options *options, struct err *err)
+{
+	struct blob_stream *b = make(d, options);
 	AUTO(stream) stream = &b->base;
+	b->source = next_worth(b, 0);
+	if (b->source == options->source_count)
+		return err_set(err, EOPNOTSUPP, "'%s' does no ranges as it should",
+			       esc(b->sources[b->source - 1]->host));
+	begin_source(b);
 	while (!b->answer.transfer) {
 		int r = open_body(b, err);
 		if (r < 0)

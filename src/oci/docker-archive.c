@@ -325,6 +325,31 @@ static int docker_blob(struct repo *repo, const struct descriptor *d, unsigned f
 	return err_set(err, ENOENT, "the archive has no blob %s", digest_show(&d->digest));
 }
 
+static int docker_range(struct repo *repo, const struct descriptor *d, uint64_t offset,
+			uint64_t length, unsigned flags, struct stream **out, struct err *err)
+{
+	struct docker_archive *archive = (struct docker_archive *)repo;
+	struct part part = find_part(archive, &d->digest);
+	auto_free char *path = part.path;
+	free(part.bytes);
+	if (path)
+		return store_range(archive->store, path, d->size, offset, length, out, err);
+	if (archive->layout)
+		return repo_range(archive->layout, d, offset, length, flags, out, err);
+	return err_set(err, ENOENT, "the archive has no blob %s", digest_show(&d->digest));
+}
+
+static struct input *docker_input(struct repo *repo, const struct descriptor *d)
+{
+	struct docker_archive *archive = (struct docker_archive *)repo;
+	struct part part = find_part(archive, &d->digest);
+	auto_free char *path = part.path;
+	free(part.bytes);
+	if (path)
+		return store_input(archive->store, path, d->size);
+	return archive->layout ? repo_input(archive->layout, d) : NULL;
+}
+
 static void docker_free(struct repo *repo)
 {
 	struct docker_archive *archive = (struct docker_archive *)repo;
@@ -361,8 +386,15 @@ static int read_contents(struct docker_archive *archive, struct err *err)
 
 int docker_archive_open(struct repo **out, const struct ref *ref, struct err *err)
 {
-	static const struct repo_ops ops = { docker_resolve, docker_head, docker_manifest,
-					     docker_blob,    NULL,	  docker_free };
+	static const struct repo_ops ops = {
+		.resolve = docker_resolve,
+		.head = docker_head,
+		.manifest = docker_manifest,
+		.blob = docker_blob,
+		.range = docker_range,
+		.input = docker_input,
+		.free = docker_free,
+	};
 	AUTO(store) store = NULL;
 	int r = store_open_archive(&store, ref->path, err);
 	if (r < 0)

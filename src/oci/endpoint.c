@@ -10,6 +10,7 @@
 #include "base/esc.h"
 #include "base/str.h"
 #include "oci/auth.h"
+#include "oci/places.h"
 #include "oci/tries.h"
 
 #define URL_MAX_BYTES 8192
@@ -66,10 +67,10 @@ static enum endpoint_scheme first_scheme(const struct endpoint *endpoint,
 int endpoint_open(struct endpoint **out, const struct endpoint_options *options, struct err *err)
 {
 	AUTO(endpoint)
-	endpoint = mem_make(struct endpoint, .http = options->http, .creds = options->creds,
-			    .host = mem_strdup(options->host), .shown = mem_strdup(options->shown),
-			    .name = mem_strdup(options->name), .tries_max = options->tries_max,
-			    .wait_base_ms = tries_wait_base_ms());
+	endpoint = mem_make(struct endpoint, .http = options->http, .group = options->group,
+			    .creds = options->creds, .host = mem_strdup(options->host),
+			    .shown = mem_strdup(options->shown), .name = mem_strdup(options->name),
+			    .tries_max = options->tries_max, .wait_base_ms = tries_wait_base_ms());
 	int r = root_of(&endpoint->https, "https", options->host, err);
 	if (r == 0)
 		r = root_of(&endpoint->plain, "http", options->host, err);
@@ -80,6 +81,7 @@ int endpoint_open(struct endpoint **out, const struct endpoint_options *options,
 	set_trust(endpoint, options);
 	atomic_init(&endpoint->scheme, (int)first_scheme(endpoint, options));
 	endpoint->auth = auth_new(endpoint);
+	endpoint->places = places_new();
 	*out = TAKE(endpoint);
 	return 0;
 }
@@ -89,6 +91,7 @@ void endpoint_free(struct endpoint *endpoint)
 	if (!endpoint)
 		return;
 	auth_free(endpoint->auth);
+	places_free(endpoint->places);
 	url_release(&endpoint->https);
 	url_release(&endpoint->plain);
 	certs_release(&endpoint->certs);

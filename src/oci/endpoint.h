@@ -1,6 +1,7 @@
 /*
  * One repository on one registry host as it is reached: addresses, trust, and who we are there. The
- * origin and its mirror are two endpoints.  Immutable but for the scheme found and auth's state.
+ * origin and its mirror are two endpoints.  Immutable but for what is found out on the way: scheme,
+ * token, where blobs lie, whether ranges work.
  */
 #pragma once
 
@@ -15,6 +16,8 @@
 
 struct auth;
 struct creds;
+struct http_group;
+struct places;
 
 enum endpoint_scheme {
 	ENDPOINT_UNKNOWN, /* https is tried, then http */
@@ -24,6 +27,7 @@ enum endpoint_scheme {
 
 struct endpoint {
 	struct http *http;	  /* borrowed */
+	struct http_group *group; /* borrowed or NULL: of all requests of the repo */
 	struct creds *creds;	  /* borrowed or NULL */
 	char *host;		  /* owned: host[:port] of the API, "registry-1.docker.io" */
 	char *shown;		  /* owned: as people write it, "docker.io" */
@@ -37,10 +41,13 @@ struct endpoint {
 	unsigned tries_max;	  /* of one request; a mirror gets fewer, the origin is there */
 	unsigned wait_base_ms;	  /* for tests; see tries.h */
 	struct auth *auth;	  /* owned */
+	struct places *places;	  /* owned: where the blobs lie */
+	atomic_bool no_ranges;	  /* ranges are of no use here; changes once */
 };
 
 struct endpoint_options {
 	struct http *http;
+	struct http_group *group;
 	struct creds *creds;
 	const char *host, *shown, *name;
 	enum endpoint_scheme scheme; /* ENDPOINT_HTTP when the user wrote http:// */

@@ -158,13 +158,19 @@ static int find_entry(const struct descriptor **out, const struct index *index,
 		       str_text(&there));
 }
 
+static char *path_of(const struct descriptor *d)
+{
+	struct str path = STR_MAX(256);
+	str_addf(&path, "blobs/%s/%s", digest_algorithm_name(&d->digest),
+		 digest_hex(&d->digest).text);
+	return str_take(&path);
+}
+
 static int open_blob(struct layout *layout, const struct descriptor *d, struct stream **out,
 		     struct err *err)
 {
-	auto_str path = STR_MAX(256);
-	str_addf(&path, "blobs/%s/%s", digest_algorithm_name(&d->digest),
-		 digest_hex(&d->digest).text);
-	return store_stream(layout->store, str_text(&path), d->size, out, err);
+	auto_free char *path = path_of(d);
+	return store_stream(layout->store, path, d->size, out, err);
 }
 
 static int layout_manifest(struct repo *repo, const struct descriptor *d, struct document *out,
@@ -208,6 +214,20 @@ static int layout_blob(struct repo *repo, const struct descriptor *d, unsigned f
 	return open_blob((struct layout *)repo, d, out, err);
 }
 
+static int layout_range(struct repo *repo, const struct descriptor *d, uint64_t offset,
+			uint64_t length, unsigned flags, struct stream **out, struct err *err)
+{
+	(void)flags;
+	auto_free char *path = path_of(d);
+	return store_range(layout_of(repo)->store, path, d->size, offset, length, out, err);
+}
+
+static struct input *layout_input(struct repo *repo, const struct descriptor *d)
+{
+	auto_free char *path = path_of(d);
+	return store_input(layout_of(repo)->store, path, d->size);
+}
+
 static void layout_free(struct repo *repo)
 {
 	struct layout *layout = (struct layout *)repo;
@@ -226,8 +246,15 @@ const struct index *layout_index(const struct repo *repo)
 int layout_new(struct repo **out, struct store *store, bool owned, const char *name,
 	       struct err *err)
 {
-	static const struct repo_ops ops = { layout_resolve, layout_head, layout_manifest,
-					     layout_blob,    NULL,	  layout_free };
+	static const struct repo_ops ops = {
+		.resolve = layout_resolve,
+		.head = layout_head,
+		.manifest = layout_manifest,
+		.blob = layout_blob,
+		.range = layout_range,
+		.input = layout_input,
+		.free = layout_free,
+	};
 	struct layout *layout = mem_make(struct layout, .base = { &ops, mem_strdup(name) },
 					 .store = store, .owned = owned);
 	AUTO(repo) repo = &layout->base;

@@ -11,6 +11,7 @@
 
 #include "base/esc.h"
 #include "base/str.h"
+#include "net/http-group.h"
 #include "net/retry.h"
 #include "oci/blob-stream.h"
 #include "oci/endpoint.h"
@@ -23,6 +24,7 @@ struct registry {
 	struct repo base;
 	struct endpoint *endpoints[BLOB_SOURCES_MAX]; /* owned: mirror if any, then origin */
 	unsigned count;
+	struct http_group *group;   /* owned: all our requests */
 	atomic_bool mirror_down;    /* it could not be reached: not asked again */
 	pthread_mutex_t warn_mutex; /* one warning at a time */
 	void (*warn)(void *arg, const char *text);
@@ -153,19 +155,44 @@ static int registry_manifest(struct repo *repo, const struct descriptor *d, stru
 	return 0;
 }
 
-static int registry_blob(struct repo *repo, const struct descriptor *d, unsigned flags,
-			 struct stream **out, struct err *err)
+/* [OFFSET, OFFSET+LENGTH), or the whole blob when LENGTH is 0. */
+static int open_blob(struct registry *registry, const struct descriptor *d, uint64_t offset,
+		     uint64_t length, unsigned flags, struct stream **out, struct err *err)
 {
-	struct registry *registry = registry_of(repo);
 	unsigned first = first_endpoint(registry);
 	const struct blob_options options = {
 		.sources = registry->endpoints + first,
 		.source_count = registry->count - first,
 		.fresh = flags & REPO_BLOB_FRESH,
+		.offset = offset,
+		.length = length,
 		.failed = mirror_failed,
 		.arg = registry,
 	};
 	return blob_stream_open(out, d, &options, err);
+}
+
+static int registry_blob(struct repo *repo, const struct descriptor *d, unsigned flags,
+			 struct stream **out, struct err *err)
+{
+	return open_blob(registry_of(repo), d, 0, 0, flags, out, err);
+}
+
+static int registry_range(struct repo *repo, const struct descriptor *d, uint64_t offset,
+			  uint64_t length, unsigned flags, struct stream **out, struct err *err)
+{
+	return open_blob(registry_of(repo), d, offset, length, flags, out, err);
+}
+
+static void registry_abort(struct repo *repo)
+{
+	http_group_abort(registry_of(repo)->group);
+}
+
+static struct repo_counts registry_counts(struct repo *repo)
+{
+	const struct http_counts counts = http_group_counts(registry_of(repo)->group);
+	return (struct repo_counts){ counts.requests, counts.retries, counts.bytes };
 }
 
 static void registry_free(struct repo *repo)
@@ -173,6 +200,7 @@ static void registry_free(struct repo *repo)
 	struct registry *registry = registry_of(repo);
 	for (unsigned i = 0; i < registry->count; i++)
 		endpoint_free(registry->endpoints[i]);
+	http_group_free(registry->group);
 	pthread_mutex_destroy(&registry->warn_mutex);
 	free(repo->name);
 	free(registry);
@@ -203,6 +231,7 @@ static int open_mirror(struct registry *registry, const struct ref *ref,
 	auto_free char *host = NULL;
 	struct endpoint_options mirror = {
 		.http = options->http,
+		.group = registry->group,
 		.creds = options->mirror_creds,
 		.name = ref->name,
 		.insecure = options->insecure,
@@ -226,6 +255,7 @@ static int open_origin(struct registry *registry, const struct ref *ref,
 {
 	const struct endpoint_options origin = {
 		.http = options->http,
+		.group = registry->group,
 		.creds = options->creds,
 		.host = ref_api_host(ref),
 		.shown = ref->host,
@@ -244,9 +274,18 @@ static int open_origin(struct registry *registry, const struct ref *ref,
 int registry_open(struct repo **out, const struct ref *ref, const struct repo_options *options,
 		  struct err *err)
 {
-	static const struct repo_ops ops = { registry_resolve, registry_head, registry_manifest,
-					     registry_blob,    NULL,	      registry_free };
+	static const struct repo_ops ops = {
+		.resolve = registry_resolve,
+		.head = registry_head,
+		.manifest = registry_manifest,
+		.blob = registry_blob,
+		.range = registry_range,
+		.abort = registry_abort,
+		.counts = registry_counts,
+		.free = registry_free,
+	};
 	struct registry *registry = mem_make(struct registry, .base = { .ops = &ops },
+					     .group = http_group_new(options->http),
 					     .warn = options->warn, .warn_arg = options->warn_arg);
 	AUTO(repo) repo = &registry->base;
 	pthread_mutex_init(&registry->warn_mutex, NULL);

@@ -76,6 +76,79 @@ int repo_blob(struct repo *repo, const struct descriptor *d, unsigned flags, str
 	return repo->ops->blob(repo, d, flags, out, err);
 }
 
+int repo_range(struct repo *repo, const struct descriptor *d, uint64_t offset, uint64_t length,
+	       unsigned flags, struct stream **out, struct err *err)
+{
+	if (!digest_known(&d->digest))
+		return err_set(err, EBADMSG, "blob without a digest");
+	if (!repo->ops->range || d->size == UINT64_MAX)
+		return err_set(err, EOPNOTSUPP, "blob %s cannot be read in parts",
+			       digest_show(&d->digest));
+	if (length == 0 || offset > d->size || length > d->size - offset)
+		return err_set(err, EBADMSG, "%llu bytes at %llu are not inside blob %s of %llu",
+			       (unsigned long long)length, (unsigned long long)offset,
+			       digest_show(&d->digest), (unsigned long long)d->size);
+	return repo->ops->range(repo, d, offset, length, flags, out, err);
+}
+
+struct blob_input {
+	struct input base;
+	struct repo *repo;	    /* borrowed */
+	const struct descriptor *d; /* borrowed */
+};
+
+static int blob_read(struct input *input, void *buf, size_t size, uint64_t offset, struct err *err)
+{
+	const struct blob_input *b = (const struct blob_input *)input;
+	AUTO(stream) stream = NULL;
+	size_t got = 0, n = 1;
+	int r = repo_range(b->repo, b->d, offset, size, 0, &stream, err);
+	/* to its end and not only to the last byte, so that a connection can be used again */
+	while (r == 0 && n > 0) {
+		const void *data = NULL;
+		r = stream_next(stream, &data, &n, err);
+		if (r < 0 || n == 0)
+			break;
+		if (n > size - got)
+			return err_set(err, EBADMSG, "blob %s has more bytes than were asked for",
+				       digest_show(&b->d->digest));
+		memcpy((char *)buf + got, data, n);
+		got += n;
+	}
+	if (r == 0 && got < size)
+		return err_set(err, EBADMSG, "%zu of %zu bytes of blob %s came", got, size,
+			       digest_show(&b->d->digest));
+	return r;
+}
+
+static void blob_input_free(struct input *input)
+{
+	free(input);
+}
+
+struct input *repo_input(struct repo *repo, const struct descriptor *d)
+{
+	static const struct input_ops ops = { blob_read, blob_input_free };
+	struct input *direct = repo->ops->input ? repo->ops->input(repo, d) : NULL;
+	if (direct)
+		return direct;
+	struct blob_input *b = mem_make(struct blob_input, .base = { &ops, d->size }, .repo = repo,
+					.d = d);
+	return &b->base;
+}
+
+void repo_abort(struct repo *repo)
+{
+	if (repo->ops->abort)
+		repo->ops->abort(repo);
+}
+
+void repo_counts(struct repo *repo, struct repo_counts *out)
+{
+	static const struct repo_counts none = { 0 };
+	*out = repo->ops->counts ? repo->ops->counts(repo) : none;
+}
+
 static int read_blob(struct repo *repo, const struct descriptor *d, unsigned flags,
 		     size_t max_bytes, char **out, size_t *size, struct err *err)
 {

@@ -13,6 +13,13 @@
 
 struct repo;
 
+/* What a repo has cost the network so far; all zero for one on disk. */
+struct repo_counts {
+	uint64_t requests; /* sent, or tried to: also for tokens and to where redirects led */
+	uint64_t retries;  /* tries after a failed one */
+	uint64_t bytes;	   /* of bodies, also those that were of no use */
+};
+
 enum repo_blob_flags {
 	REPO_BLOB_FRESH =
 		1u << 0, /* the last bytes were bad: do not reuse a redirect or a connection */
@@ -27,6 +34,11 @@ struct repo_ops {
 	int (*range)(struct repo *, const struct descriptor *, uint64_t, uint64_t, unsigned,
 		     struct stream **, struct err *);
 	void (*free)(struct repo *);
+	/* Optional: a shorter way to a blob's bytes, or NULL: that over range will do. */
+	struct input *(*input)(struct repo *, const struct descriptor *);
+	/* Optional: a repo that waits for nobody has neither. */
+	void (*abort)(struct repo *);
+	struct repo_counts (*counts)(struct repo *);
 };
 
 struct repo {
@@ -60,10 +72,12 @@ MUST_USE int repo_blob(struct repo *repo, const struct descriptor *d, unsigned f
 /*
  * [offset, offset+length) of a blob of known size (length > 0, inside it): exactly these bytes,
  * then the end; resumed, retried and renewed as repo_blob.  Where the redirect of a blob led is
- * kept and used again.  Nothing is verified.
+ * kept and used again.  Nothing is verified.  A range that is the whole blob needs no server that
+ * does ranges.
  *
- * -EOPNOTSUPP: who serves the blob does not do ranges as it should (200, 416, 501, another
- * Content-Range); remembered, later calls for this repo fail at once.  The rest as repo_blob.
+ * -EOPNOTSUPP: who serves the blob does not do ranges as it should (200, 400, 416, 501, another
+ * Content-Range); remembered, later calls for this repo fail at once.  Or the size is not known.
+ * -EBADMSG: [offset, offset+length) is not inside the blob.  The rest as repo_blob.
  */
 MUST_USE int repo_range(struct repo *repo, const struct descriptor *d, uint64_t offset,
 			uint64_t length, unsigned flags, struct stream **out, struct err *err);
@@ -73,6 +87,14 @@ struct input *repo_input(struct repo *repo, const struct descriptor *d);
 /* A whole small blob, verified (config). */
 MUST_USE int repo_blob_bytes(struct repo *repo, const struct descriptor *d, size_t max_bytes,
 			     char **out, size_t *size, struct err *err);
+
+/*
+ * End all calls in flight, on this repo and its streams, with -ECANCELED, soon and without waiting
+ * for them, and let later ones fail at once; there is no way back.  Any thread.  What is on disk is
+ * read on; a credential helper that runs is waited for (its time is bounded).
+ */
+void repo_abort(struct repo *repo);
+void repo_counts(struct repo *repo, struct repo_counts *out);
 
 void repo_free(struct repo *repo);
 DEFINE_AUTO(repo)

@@ -49,6 +49,13 @@ static void log_request(const struct request *request, const struct url *url,
 		  url->text[shown] ? "?..." : "", http_status(answer));
 }
 
+static void add_range(struct str *out, const struct request *request)
+{
+	str_addf(out, "Range: bytes=%llu-", (unsigned long long)request->from);
+	if (request->to > 0)
+		str_addf(out, "%llu", (unsigned long long)(request->to - 1));
+}
+
 static int send(struct http_transfer **out, struct endpoint *endpoint,
 		const struct request *request, const struct url *url, const char *authorization,
 		struct err *err)
@@ -62,8 +69,8 @@ static int send(struct http_transfer **out, struct endpoint *endpoint,
 		str_addf(&accept, "Accept: %s", request->accept);
 		headers[count++] = str_text(&accept);
 	}
-	if (request->from > 0) {
-		str_addf(&range, "Range: bytes=%llu-", (unsigned long long)request->from);
+	if (request->from > 0 || request->to > 0) {
+		add_range(&range, request);
 		headers[count++] = str_text(&range);
 	}
 	if (request->fresh)
@@ -79,6 +86,7 @@ static int send(struct http_transfer **out, struct endpoint *endpoint,
 		.tls = ours ? &endpoint->tls : &elsewhere,
 		.fresh_connection = request->fresh || request->new_connection,
 		.total_timeout_ms = request->timeout_ms,
+		.group = endpoint->group,
 	};
 	int r = http_open(out, endpoint->http, &sent, err);
 	if (r == 0)
@@ -293,12 +301,13 @@ static int authorized(struct answer *out, struct endpoint *endpoint, const struc
 	}
 }
 
-/* A signed URL that has expired or was used up (S3, Azure and Google say 400, 401, 403 or 404). */
+/* A signed URL that has expired or was used up (S3, Azure and Google say 400, 401, 403, 404, 410).
+ */
 static bool signature_died(const struct answer *answer)
 {
 	int status = http_status(answer->transfer);
 	return answer->elsewhere &&
-	       (status == 400 || status == 401 || status == 403 || status == 404);
+	       (status == 400 || status == 401 || status == 403 || status == 404 || status == 410);
 }
 
 static int send_kept(struct answer *out, struct endpoint *endpoint, const struct request *request,

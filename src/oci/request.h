@@ -19,7 +19,7 @@ struct request {
 	const char *method;  /* "GET" or "HEAD" */
 	const char *path;    /* below the root: "v2/library/busybox/manifests/latest" */
 	const char *accept;  /* media types, or NULL */
-	uint64_t from;	     /* > 0: "Range: bytes=FROM-" */
+	uint64_t from, to;   /* of a blob: "Range: bytes=FROM-", up to TO unless 0; both 0: none */
 	bool fresh;	     /* the last bytes were bad: caches on the way are to look again */
 	bool new_connection; /* the last try failed: what is left of its connection is not used */
 	unsigned timeout_ms; /* 0: none but the low-speed limit */

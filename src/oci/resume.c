@@ -35,9 +35,23 @@ enum resume_verdict resume_judge(const struct resume_question *question,
 		return question->at > 0 ? RESUME_SKIP : RESUME_GO;
 	case 206:
 		return judge_partial(question, answer, end);
+	case 400: /* GitLab, 2019 */
 	case 416:
+	case 501:
 		return question->ranged ? RESUME_RESTART : RESUME_REFUSE;
 	default:
 		return RESUME_REFUSE;
 	}
+}
+
+enum resume_verdict resume_judge_part(const struct resume_question *question, uint64_t stop,
+				      const struct resume_answer *answer, uint64_t *end)
+{
+	enum resume_verdict verdict = resume_judge(question, answer, end);
+	bool whole = answer->status == 200;
+	bool wide = *end != RESUME_SIZE_UNKNOWN && *end > stop;
+	if (!whole && !wide)
+		return verdict;
+	*end = RESUME_SIZE_UNKNOWN;
+	return RESUME_RESTART;
 }

@@ -31,3 +31,10 @@ enum resume_verdict {
 /* *end: with RESUME_GO on a 206, the offset behind its last byte; else RESUME_SIZE_UNKNOWN. */
 enum resume_verdict resume_judge(const struct resume_question *question,
 				 const struct resume_answer *answer, uint64_t *end);
+
+/*
+ * The same where only [AT, STOP) is wanted and "Range: bytes=AT-" up to there was sent: the whole
+ * blob, or a byte from STOP on, is RESUME_RESTART.
+ */
+enum resume_verdict resume_judge_part(const struct resume_question *question, uint64_t stop,
+				      const struct resume_answer *answer, uint64_t *end);

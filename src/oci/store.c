@@ -32,19 +32,43 @@ bool store_has(struct store *store, const char *path)
 	return true;
 }
 
+static int open_sized(struct store *store, const char *path, uint64_t size, struct store_file *out,
+		      struct err *err)
+{
+	int r = store_open(store, path, out, err);
+	if (r < 0 || size == UINT64_MAX || out->size == size)
+		return r;
+	mem_close_fd(&out->fd);
+	return err_set(err, EBADMSG, "'%s' has %llu bytes, its descriptor says %llu", esc(path),
+		       (unsigned long long)out->size, (unsigned long long)size);
+}
+
 int store_stream(struct store *store, const char *path, uint64_t size, struct stream **out,
 		 struct err *err)
 {
 	struct store_file file;
-	int r = store_open(store, path, &file, err);
-	if (r < 0)
-		return r;
-	auto_close int fd = file.fd;
-	if (size != UINT64_MAX && file.size != size)
-		return err_set(err, EBADMSG, "'%s' has %llu bytes, its descriptor says %llu",
-			       esc(path), (unsigned long long)file.size, (unsigned long long)size);
-	*out = stream_of_fd(TAKE_FD(fd), file.offset, file.size);
-	return 0;
+	int r = open_sized(store, path, size, &file, err);
+	if (r == 0)
+		*out = stream_of_fd(file.fd, file.offset, file.size);
+	return r;
+}
+
+int store_range(struct store *store, const char *path, uint64_t size, uint64_t offset,
+		uint64_t length, struct stream **out, struct err *err)
+{
+	struct store_file file;
+	int r = open_sized(store, path, size, &file, err);
+	if (r == 0)
+		*out = stream_of_fd(file.fd, file.offset + offset, length);
+	return r;
+}
+
+struct input *store_input(struct store *store, const char *path, uint64_t size)
+{
+	struct store_file file;
+	if (open_sized(store, path, size, &file, NULL) < 0)
+		return NULL;
+	return input_of_fd(file.fd, file.offset, file.size);
 }
 
 int store_read(struct store *store, const char *path, size_t max_bytes, char **out, size_t *size,

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/input.h"
 #include "base/mem.h"
 #include "base/stream.h"
 
@@ -48,6 +49,13 @@ bool store_has(struct store *store, const char *path);
 /* The same as a stream; its size must be SIZE unless that is UINT64_MAX, else -EBADMSG. */
 MUST_USE int store_stream(struct store *store, const char *path, uint64_t size, struct stream **out,
 			  struct err *err);
+
+/* [OFFSET, OFFSET+LENGTH) of a file of SIZE bytes (-EBADMSG when it has others), as a stream. */
+MUST_USE int store_range(struct store *store, const char *path, uint64_t size, uint64_t offset,
+			 uint64_t length, struct stream **out, struct err *err);
+
+/* The same at any offset; NULL where store_range would fail. */
+struct input *store_input(struct store *store, const char *path, uint64_t size);
 
 /* A whole file of at most MAX_BYTES (-E2BIG), NUL-terminated, yours to free. */
 MUST_USE int store_read(struct store *store, const char *path, size_t max_bytes, char **out,

@@ -205,6 +205,7 @@ static int ask_once(struct token *out, const struct asking *ask, bool again, int
 		.body_size = ask->form ? strlen(ask->form) : 0,
 		.fresh_connection = again,
 		.total_timeout_ms = TOKEN_TIMEOUT_MS,
+		.group = ask->endpoint->group,
 	};
 	set_trust(&request, ask, &tls);
 	AUTO(http_transfer) answer = NULL;
@@ -225,6 +226,7 @@ static int ask_realm(struct token *out, const struct asking *ask, int *status, s
 {
 	struct tries tries;
 	tries_init(&tries, RETRY_TRIES_MAX, RETRY_TRIES_MAX, ask->endpoint->wait_base_ms);
+	tries.group = ask->endpoint->group;
 	for (;;) {
 		int64_t after = -1;
 		*status = 0;

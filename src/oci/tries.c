@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "net/http-group.h"
 #include "net/http.h"
 
 unsigned tries_wait_base_ms(void)
@@ -25,13 +26,6 @@ void tries_init(struct tries *tries, unsigned max, unsigned total_max, unsigned 
 	struct timespec now;
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	retry_init(&tries->retry, (uint64_t)now.tv_nsec ^ (uint64_t)(uintptr_t)tries);
-}
-
-static void wait_ms(unsigned ms)
-{
-	struct timespec left = { .tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000 };
-	while (nanosleep(&left, &left) < 0 && errno == EINTR)
-		;
 }
 
 static int give_up(const struct tries *tries, int r, struct err *err)
@@ -61,7 +55,8 @@ int tries_again(struct tries *tries, int r, int status, int64_t after, struct er
 	if (after <= 0 || ms > (uint64_t)after * 1000)
 		ms = (unsigned)((uint64_t)ms * tries->wait_base_ms / RETRY_BASE_MS);
 	log_debug("try %u failed (%s), again in %u ms", tries->made, err_text(err), ms);
-	wait_ms(ms);
+	if (!http_group_pause(tries->group, ms))
+		return err_set(err, ECANCELED, "given up while waiting for another try");
 	return 0;
 }
 

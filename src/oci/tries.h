@@ -11,14 +11,16 @@
 #include "base/err.h"
 #include "net/retry.h"
 
+struct http_group;
 struct http_transfer;
 
 struct tries {
 	struct retry retry;
-	unsigned made;	       /* in all, also before progress */
-	unsigned max;	       /* of one row without progress, at most RETRY_TRIES_MAX */
-	unsigned total_max;    /* of all */
-	unsigned wait_base_ms; /* RETRY_BASE_MS but in tests */
+	unsigned made;		  /* in all, also before progress */
+	unsigned max;		  /* of one row without progress, at most RETRY_TRIES_MAX */
+	unsigned total_max;	  /* of all */
+	unsigned wait_base_ms;	  /* RETRY_BASE_MS but in tests */
+	struct http_group *group; /* borrowed or NULL: its abort ends a wait, -ECANCELED */
 };
 
 /* From the environment, once an endpoint. */

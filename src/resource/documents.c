@@ -47,13 +47,15 @@ static void add_text(struct str *out, const char *before, const char *text)
 	json_add_string(out, text ? text : "");
 }
 
-void document_answer(struct str *out, const struct request *request)
+void document_answer(struct str *out, const struct request *request, const char *provided)
 {
 	add_text(out, "{\"version\":{\"tag\":", request->version.tag);
 	add_text(out, ",\"digest\":", request->version.digest);
 	add_text(out,
 		 "},\"metadata\":[{\"name\":\"repository\",\"value\":", request->source.repository);
 	add_text(out, "},{\"name\":\"tag\",\"value\":", request->version.tag);
+	if (provided)
+		add_text(out, "},{\"name\":\"provided\",\"value\":", provided);
 	str_add(out, "}]}");
 }
 

@@ -16,8 +16,9 @@
 void document_metadata(struct str *out, const struct config *config);
 void document_labels(struct str *out, const struct config *config);
 
-/* What `in` prints, without a newline. */
-void document_answer(struct str *out, const struct request *request);
+/* What `in` prints, without a newline.  PROVIDED says how rootfs/ came to be; NULL: nobody asked.
+ */
+void document_answer(struct str *out, const struct request *request, const char *provided);
 
 /*
  * "index.docker.io/library/busybox:1.36", a tag as go-containerregistry writes it into an archive;

@@ -11,6 +11,7 @@
 #include "base/esc.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "resource/source.h"
 
 #define FIELDS_MAX 64
 #define PATH_MAX_BYTES 128
@@ -113,6 +114,19 @@ static int read_scalar(const struct field_set *set, const struct field *field,
 	return 0;
 }
 
+static int read_lazy(const struct field_set *set, const struct field *field,
+		     const struct json_value *value, enum source_lazy *member, struct err *err)
+{
+	bool on;
+	if (json_bool(value, &on))
+		*member = on ? LAZY_TRY : LAZY_NEVER;
+	else if (str_equal(json_string(value), "require"))
+		*member = LAZY_REQUIRE;
+	else if (!str_equal(json_string(value), ""))
+		return wrong_type(set, field, "true, false or \"require\"", value, err);
+	return 0;
+}
+
 static int read_pem(const struct field_set *set, const struct field *field,
 		    const struct json_value *value, char **member, struct err *err)
 {
@@ -176,6 +190,8 @@ static int read_field(const struct field_set *set, const struct field_set *const
 		if (!json_bool(value, member))
 			return wrong_type(set, field, "true or false", value, err);
 		return 0;
+	case FIELD_LAZY:
+		return read_lazy(set, field, value, member, err);
 	case FIELD_PEM:
 		return read_pem(set, field, value, member, err);
 	case FIELD_OBJECT:

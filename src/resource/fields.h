@@ -17,6 +17,7 @@ enum field_type {
 	FIELD_TEXT,   /* char *: a string; "" counts as not given */
 	FIELD_SCALAR, /* char *: a string, or a number or bool as its text */
 	FIELD_BOOL,   /* bool */
+	FIELD_LAZY,   /* enum source_lazy: true, false or "require" */
 	FIELD_PEM,    /* char *: a list of certificates, joined */
 	FIELD_OBJECT, /* a struct whose first member is "bool present" */
 	FIELD_LATER,  /* known, and refused by name when it is set: -EOPNOTSUPP */

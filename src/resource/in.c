@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "base/esc.h"
@@ -15,6 +16,7 @@
 #include "image/unpack.h"
 #include "resource/documents.h"
 #include "resource/dest.h"
+#include "resource/mounted.h"
 #include "resource/resource.h"
 #include "resource/session.h"
 #include "term/cancel.h"
@@ -29,10 +31,20 @@ struct get {
 	const char *path;	 /* borrowed from argv: the destination */
 	struct ref ref;		 /* the repository at the version's digest */
 	double started;
+	char *mounted;	      /* owned: where rootfs is mounted, to be undone on failure; or NULL */
+	const char *provided; /* static: how rootfs/ came to be; NULL when nobody asked */
 };
+
+static void unmount(struct get *get)
+{
+	if (get->mounted)
+		mounted_undo(get->mounted);
+	free(TAKE(get->mounted));
+}
 
 static void get_release(struct get *get)
 {
+	unmount(get);
 	dest_free(get->dest);
 	ref_release(&get->ref);
 	session_free(get->session);
@@ -92,18 +104,50 @@ static void say_unpacked(const struct get *get, const struct unpack_result *resu
 
 /* --- the formats --- */
 
+static int rootfs_path(const struct get *get, struct str *path, struct err *err)
+{
+	str_addf(path, "%s/rootfs", get->path);
+	if (path->failed)
+		return err_set(err, EINVAL, "the path '%s' is too long", esc(get->path));
+	return 0;
+}
+
+/* As lazy says; when get->mounted is NULL afterwards it is to be unpacked, and a line says why. */
+static int mount_rootfs(struct get *get, struct err *err)
+{
+	enum source_lazy lazy = request_lazy(&get->session->request);
+	auto_str path = STR_MAX(PATH_MAX_BYTES);
+	int r = lazy == LAZY_NEVER ? 0 : rootfs_path(get, &path, err);
+	if (lazy == LAZY_NEVER || r < 0)
+		return r;
+	get->provided = "unpacked";
+	struct err why = { 0 };
+	r = mounted_provide(get->session, &get->ref, str_text(&path), &why);
+	if (r == 0) {
+		get->mounted = str_take(&path);
+		get->provided = "mounted, bytes are fetched when they are read";
+		dest_made(get->dest, "rootfs");
+		report_line("mounted in %s", report_seconds(now() - get->started).text);
+		return 0;
+	}
+	if (lazy == LAZY_REQUIRE || r != -EOPNOTSUPP)
+		return err_set(err, -r, "%s", err_text(&why));
+	report_line("not mounted: %s; unpacking", err_text(&why));
+	return 0;
+}
+
 static int unpack_rootfs(struct get *get, struct image *image, struct err *err)
 {
 	auto_str path = STR_MAX(PATH_MAX_BYTES);
-	str_addf(&path, "%s/rootfs", get->path);
-	if (path.failed)
-		return err_set(err, EINVAL, "the path '%s' is too long", esc(get->path));
+	int r = rootfs_path(get, &path, err);
+	if (r < 0)
+		return r;
 	struct progress progress __attribute__((cleanup(progress_release))) = { 0 };
 	image_progress(image, &progress);
 	struct unpack_options options = { .progress = &progress, .cancel = cancel_flag() };
 	struct unpack_result result;
 	AUTO(report) report = report_new(&progress, report_mode(get));
-	int r = unpack_image(image, str_text(&path), &options, &result, err);
+	r = unpack_image(image, str_text(&path), &options, &result, err);
 	report_free(TAKE(report));
 	if (r < 0)
 		return r;
@@ -129,11 +173,15 @@ static int write_labels(struct get *get, const struct config *config, struct err
 static int get_rootfs(struct get *get, struct err *err)
 {
 	AUTO(image) image = NULL;
-	int r = image_open(&image, &get->ref, &get->session->images, 0, err);
+	int r = mount_rootfs(get, err);
+	if (r == 0)
+		r = image_open(&image, &get->ref, &get->session->images, 0, err);
 	if (r < 0)
 		return r;
 	/* An image without layers gets no rootfs/, as with registry-image. */
-	if (image->manifest.layer_count > 0)
+	if (image->manifest.layer_count == 0)
+		unmount(get);
+	else if (!get->mounted)
 		r = unpack_rootfs(get, image, err);
 	if (r < 0)
 		return r;
@@ -263,12 +311,14 @@ static int in(int argc, char **argv, struct err *err)
 	if (r < 0)
 		return r;
 	auto_str answer = STR_MAX(DOCUMENT_MAX_BYTES);
-	document_answer(&answer, &get.session->request);
+	document_answer(&answer, &get.session->request, get.provided);
 	r = answer.failed ? err_set(err, E2BIG, "the answer is too large")
 			  : session_answer(str_text(&answer), err);
-	if (r == 0)
-		dest_keep(get.dest);
-	return r;
+	if (r < 0)
+		return r;
+	dest_keep(get.dest);
+	free(TAKE(get.mounted)); /* it stays */
+	return 0;
 }
 
 int resource_in(int argc, char **argv)

@@ -63,6 +63,19 @@ static struct creds *creds_of(const char *username, const char *password, const 
 	return username && password ? creds_fixed(username, password, source) : NULL;
 }
 
+void session_close_http(struct session *session)
+{
+	http_free(TAKE(session->http));
+	session->images.repo.http = NULL;
+}
+
+int session_open_http(struct session *session, struct err *err)
+{
+	int r = http_new(&session->http, &(struct http_options){ 0 }, err);
+	session->images.repo.http = session->http;
+	return r;
+}
+
 static int prepare(struct session *session, struct err *err)
 {
 	const struct source *source = &session->request.source;
@@ -70,7 +83,7 @@ static int prepare(struct session *session, struct err *err)
 	if (r == 0)
 		r = request_platform(&session->request, &session->platform, err);
 	if (r == 0)
-		r = http_new(&session->http, &(struct http_options){ 0 }, err);
+		r = session_open_http(session, err);
 	if (r < 0)
 		return r;
 

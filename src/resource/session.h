@@ -23,6 +23,10 @@ MUST_USE int session_open(struct session **out, enum source_step step, struct er
 void session_free(struct session *session);
 DEFINE_AUTO(session)
 
+/* Between the two the process has no thread of ours: it may fork. */
+void session_close_http(struct session *session);
+MUST_USE int session_open_http(struct session *session, struct err *err);
+
 /* The repository at DIGEST; release with ref_release. */
 void session_ref_at(const struct session *session, const struct digest *digest, struct ref *out);
 

@@ -58,6 +58,7 @@ static const struct field source_fields[] = {
 	{ "platform", FIELD_OBJECT, offsetof(struct source, platform), &source_platform_set },
 	{ "registry_mirror", FIELD_OBJECT, offsetof(struct source, mirror), &mirror_set },
 	{ "debug", FIELD_BOOL, offsetof(struct source, debug), NULL },
+	{ "lazy", FIELD_LAZY, offsetof(struct source, lazy), NULL },
 	{ "tag_regex", FIELD_LATER, 0, NULL },
 	{ "created_at_sort", FIELD_LATER, 0, NULL },
 	{ "variant", FIELD_LATER, 0, NULL },
@@ -102,6 +103,7 @@ static const struct field params_fields[] = {
 	{ "platform", FIELD_OBJECT, offsetof(struct source_params, platform),
 	  &params_platform_set },
 	{ "skip_download", FIELD_BOOL, offsetof(struct source_params, skip_download), NULL },
+	{ "lazy", FIELD_LAZY, offsetof(struct source_params, lazy), NULL },
 };
 static const struct field_set params_set = {
 	.path = "params",
@@ -172,7 +174,11 @@ static int check_request(struct request *request, struct err *err)
 		return err_set(err, EINVAL, "source.repository is missing");
 	if (request->source.mirror.present && !request->source.mirror.host)
 		return err_set(err, EINVAL, "source.registry_mirror.host is missing");
-	return read_format(&request->params, err);
+	int r = read_format(&request->params, err);
+	if (r == 0 && request->params.lazy == LAZY_REQUIRE && !request->params.skip_download &&
+	    request->params.format != FORMAT_ROOTFS)
+		return err_set(err, EINVAL, "params.lazy goes with the format 'rootfs' only");
+	return r;
 }
 
 int request_parse(struct request *out, enum source_step step, const void *data, size_t size,
@@ -194,6 +200,13 @@ int request_parse(struct request *out, enum source_step step, const void *data, 
 	}
 	*out = request;
 	return 0;
+}
+
+enum source_lazy request_lazy(const struct request *request)
+{
+	enum source_lazy lazy = request->params.lazy != LAZY_UNSET ? request->params.lazy
+								   : request->source.lazy;
+	return lazy != LAZY_UNSET ? lazy : LAZY_NEVER;
 }
 
 static void wipe(char *secret)

@@ -17,6 +17,14 @@ enum source_step {
 	STEP_IN,    /* source, version, params */
 };
 
+/* Is the rootfs mounted, its bytes fetched when they are read? */
+enum source_lazy {
+	LAZY_UNSET,
+	LAZY_NEVER,
+	LAZY_TRY,     /* where FUSE can be used, else unpack */
+	LAZY_REQUIRE, /* or fail */
+};
+
 struct source_platform {
 	bool present;
 	char *architecture, *os, *variant; /* owned */
@@ -34,6 +42,7 @@ struct source {
 	char *tag;		   /* owned */
 	char *username, *password; /* owned, secret */
 	bool insecure, debug;
+	enum source_lazy lazy;
 	char *ca_pem; /* owned: certificates, joined */
 	struct source_platform platform;
 	struct source_mirror mirror;
@@ -55,6 +64,7 @@ struct source_params {
 	char *format_name; /* owned */
 	enum source_format format;
 	bool skip_download;
+	enum source_lazy lazy;
 	struct source_platform platform;
 };
 
@@ -72,6 +82,9 @@ struct request {
 MUST_USE int request_parse(struct request *out, enum source_step step, const void *data,
 			   size_t size, struct err *err);
 void request_release(struct request *request); /* wipes the secrets */
+
+/* params.lazy over source.lazy; never LAZY_UNSET. */
+enum source_lazy request_lazy(const struct request *request);
 
 /* params.platform over source.platform over the host's. */
 MUST_USE int request_platform(const struct request *request, struct platform *out, struct err *err);

@@ -42,6 +42,7 @@ struct script_server {
 	uint16_t port;
 	pthread_t thread;
 	const struct script *scripts; /* borrowed; ends with a NULL path */
+	atomic_bool hangs_up_on_tls;  /* at once, instead of waiting for a line of HTTP */
 	_Atomic unsigned connections;
 	_Atomic unsigned requests;
 	struct script_client *clients[SCRIPT_CONNECTIONS_MAX]; /* owned */
@@ -102,6 +103,8 @@ static inline bool script_read(struct script_client *client)
 		size_t room = sizeof(client->request) - 1 - client->size;
 		ssize_t n = recv(client->fd, client->request + client->size, room, 0);
 		if (n <= 0)
+			return false;
+		if (client->request[0] == 0x16 && client->server->hangs_up_on_tls)
 			return false;
 		client->size += (size_t)n;
 		client->request[client->size] = '\0';

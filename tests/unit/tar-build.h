@@ -29,7 +29,7 @@ static inline void raw_put(char *block, size_t at, size_t room, const char *text
 
 static inline void raw_block(char *block, const struct raw *h)
 {
-	char size[13];
+	char size[24];
 	snprintf(size, sizeof(size), "%011zo", h->data_size);
 	memset(block, 0, 512);
 	raw_put(block, 0, 100, h->name ? h->name : "f");

@@ -50,6 +50,29 @@ static char *read_blob(struct repo *repo, const struct descriptor *d, struct err
 	return text;
 }
 
+/* Every part of a blob of few bytes, as a stream and at an offset. */
+static void assert_parts(struct repo *repo, const struct descriptor *d, const char *expected)
+{
+	AUTO(input) input = repo_input(repo, d);
+	AUTO(stream) none = NULL;
+	assert_int_equal(input->size, d->size);
+	for (uint64_t from = 0; from < d->size; from++) {
+		for (uint64_t n = 1; n <= d->size - from; n++) {
+			AUTO(stream) stream = NULL;
+			auto_free char *text = NULL, *read = mem_new(n);
+			size_t size = 0;
+			assert_int_equal(repo_range(repo, d, from, n, 0, &stream, NULL), 0);
+			assert_int_equal(stream_read_all(stream, n, &text, &size, NULL), 0);
+			assert_int_equal(size, n);
+			assert_memory_equal(text, expected + from, n);
+			assert_int_equal(input_read(input, read, n, from, NULL), 0);
+			assert_memory_equal(read, expected + from, n);
+		}
+	}
+	assert_int_equal(repo_range(repo, d, d->size, 1, 0, &none, NULL), -EBADMSG);
+	assert_int_equal(repo_range(repo, d, 1, d->size, 0, &none, NULL), -EBADMSG);
+}
+
 /* What REPO says the image NAME is: the layers' bytes, each read through its descriptor. */
 static void assert_image(struct repo *repo, const char *name, const char *const *layers)
 {
@@ -80,6 +103,7 @@ static void assert_image(struct repo *repo, const char *name, const char *const 
 		assert_string_equal(digest_show(&manifest.layers[i].digest),
 				    digest_text_of(layer).text);
 		assert_int_equal(manifest.layers[i].size, strlen(layer));
+		assert_parts(repo, &manifest.layers[i], layer);
 	}
 	assert_null(layers[manifest.layer_count]);
 }

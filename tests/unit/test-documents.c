@@ -68,7 +68,7 @@ static void test_answer_is_as_go_writes_it(void **state)
 	struct request request = { .source.repository = html,
 				   .version = { .tag = sh, .digest = user } };
 	auto_str text = STR_MAX(DOCUMENT_MAX_BYTES);
-	document_answer(&text, &request);
+	document_answer(&text, &request, NULL);
 	assert_string_equal(str_text(&text),
 			    "{\"version\":{\"tag\":\"sh\",\"digest\":\"1000:1000\"},\"metadata\":["
 			    "{\"name\":\"repository\",\"value\":"
@@ -76,8 +76,12 @@ static void test_answer_is_as_go_writes_it(void **state)
 			    "{\"name\":\"tag\",\"value\":\"sh\"}]}");
 	str_reset(&text);
 	request.version.tag = NULL;
-	document_answer(&text, &request);
+	document_answer(&text, &request, NULL);
 	assert_non_null(strstr(str_text(&text), "{\"name\":\"tag\",\"value\":\"\"}"));
+	str_reset(&text);
+	document_answer(&text, &request, "unpacked");
+	assert_non_null(strstr(str_text(&text), "\"tag\",\"value\":\"\"},{\"name\":\"provided\","
+						"\"value\":\"unpacked\"}]}"));
 }
 
 static void test_repo_tag_is_fully_qualified(void **state)

@@ -63,6 +63,15 @@ static void test_the_only_image_is_read(void **state)
 	assert_int_equal(repo_blob(repo, &manifest.layers[1], 0, &stream, NULL), 0);
 	assert_int_equal(stream_read_all(stream, 100, &layer, &size, NULL), 0);
 	assert_string_equal(layer, "layer two");
+	AUTO(stream) part = NULL;
+	AUTO(input) input = repo_input(repo, &manifest.layers[1]);
+	auto_free char *two = NULL;
+	char three[3] = { 0 };
+	assert_int_equal(repo_range(repo, &manifest.layers[1], 6, 3, 0, &part, NULL), 0);
+	assert_int_equal(stream_read_all(part, 100, &two, &size, NULL), 0);
+	assert_string_equal(two, "two");
+	assert_int_equal(input_read(input, three, 3, 6, NULL), 0);
+	assert_memory_equal(three, "two", 3);
 	assert_int_equal(repo_blob_bytes(repo, &manifest.config, 4096, &config, &size, NULL), 0);
 	assert_int_equal(size, manifest.config.size);
 	assert_int_equal(repo_blob_bytes(repo, &manifest.config, 20, &config, &size, NULL), -E2BIG);
@@ -266,6 +275,10 @@ static void test_only_regular_files_of_the_right_size_are_blobs(void **state)
 		int r = repo_blob(repo, &manifest.layers[1], 0, &stream, &err);
 		if (r != -cases[i].code || !strstr(err_text(&err), cases[i].says))
 			fail_msg("case %zu: %d, %s", i, r, err_text(&err));
+		AUTO(input) input = repo_input(repo, &manifest.layers[1]);
+		char byte;
+		assert_int_equal(repo_range(repo, &manifest.layers[1], 0, 1, 0, &stream, NULL), r);
+		assert_int_equal(input_read(input, &byte, 1, 0, NULL), r);
 		assert_null(stream);
 		auto_free char *path = blob_path(TWO[1]);
 		(void)unlinkat(place->fd, path, cases[i].flaw == FLAW_DIRECTORY ? AT_REMOVEDIR : 0);

@@ -45,6 +45,63 @@ static int parse(struct args *out, const char *const *words, char **argv, int *o
 	return opts_parse(out, table, N_ELEMENTS(table), argc, argv, operands, err);
 }
 
+struct lettered {
+	bool list, human, help;
+	unsigned depth;
+};
+
+static const struct opt letters[] = {
+	{ "l,list", OPT_FLAG, offsetof(struct lettered, list), NULL, "one a line" },
+	{ "h,", OPT_FLAG, offsetof(struct lettered, human), NULL, "sizes for people" },
+	{ "L,depth", OPT_COUNT, offsetof(struct lettered, depth), "N", "how deep" },
+	{ "help", OPT_FLAG, offsetof(struct lettered, help), NULL, "show this" },
+};
+
+static void test_letters_may_stand_together(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *words[3];
+		bool list, human;
+		unsigned depth;
+		int operands, r;
+	} cases[] = {
+		{ { "-lh", "x" }, true, true, 0, 1, 0 },
+		{ { "-lL3" }, true, false, 3, 0, 0 },
+		{ { "-L", "4", "-h" }, false, true, 4, 0, 0 },
+		{ { "--depth=5", "--list" }, true, false, 5, 0, 0 },
+		{ { "-", "--", "-l" }, false, false, 0, 2, 0 },
+		{ { "-lx" }, false, false, 0, 0, -EINVAL },
+		{ { "-L" }, false, false, 0, 0, -EINVAL },
+		{ { "-L0" }, false, false, 0, 0, -EINVAL },
+		{ { "--"
+		    "h" },
+		  false,
+		  false,
+		  0,
+		  0,
+		  -EINVAL },
+	};
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		char *argv[5] = { mem_strdup("rootlet") };
+		char *kept[5] = { argv[0] };
+		int argc = 1, operands = -1;
+		for (; argc <= 3 && cases[i].words[argc - 1]; argc++)
+			kept[argc] = argv[argc] = mem_strdup(cases[i].words[argc - 1]);
+		struct lettered got = { 0 };
+		int r = opts_parse(&got, letters, N_ELEMENTS(letters), argc, argv, &operands, NULL);
+		assert_int_equal(r, cases[i].r);
+		if (r == 0) {
+			assert_int_equal(operands, cases[i].operands);
+			assert_int_equal(got.list, cases[i].list);
+			assert_int_equal(got.human, cases[i].human);
+			assert_int_equal(got.depth, cases[i].depth);
+		}
+		while (argc > 0)
+			free(kept[--argc]);
+	}
+}
+
 static void test_options_are_read_anywhere(void **state)
 {
 	(void)state;
@@ -177,6 +234,7 @@ static void test_help_shows_every_option_in_80_columns(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_letters_may_stand_together),
 		cmocka_unit_test(test_options_are_read_anywhere),
 		cmocka_unit_test(test_two_dashes_end_the_options),
 		cmocka_unit_test(test_bad_options_are_refused_with_the_reason),

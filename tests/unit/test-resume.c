@@ -44,7 +44,10 @@ static void test_resume_judge_takes_only_what_was_asked_for(void **state)
 		  RESUME_RESTART,
 		  UNKNOWN },
 		{ { 50, 100, true }, { 416, "bytes */100", NULL }, RESUME_RESTART, UNKNOWN },
+		{ { 50, 100, true }, { 400, NULL, NULL }, RESUME_RESTART, UNKNOWN },
+		{ { 50, 100, true }, { 501, NULL, NULL }, RESUME_RESTART, UNKNOWN },
 		{ { 0, 100, false }, { 416, NULL, NULL }, RESUME_REFUSE, UNKNOWN },
+		{ { 0, 100, false }, { 400, NULL, NULL }, RESUME_REFUSE, UNKNOWN },
 		{ { 0, 100, false }, { 206, "bytes 0-99/100", NULL }, RESUME_REFUSE, UNKNOWN },
 		{ { 50, 100, false }, { 206, "bytes 50-99/100", NULL }, RESUME_REFUSE, UNKNOWN },
 		{ { 0, 100, false }, { 404, NULL, NULL }, RESUME_REFUSE, UNKNOWN },
@@ -56,6 +59,54 @@ static void test_resume_judge_takes_only_what_was_asked_for(void **state)
 		assert_int_equal(resume_judge(&cases[i].question, &cases[i].answer, &end),
 				 cases[i].verdict);
 		assert_true(end == cases[i].end);
+	}
+}
+
+static void test_resume_judge_part_takes_nothing_beyond(void **state)
+{
+	(void)state;
+	static const struct {
+		struct resume_question question;
+		uint64_t stop;
+		struct resume_answer answer;
+		enum resume_verdict verdict;
+		uint64_t end;
+	} cases[] = {
+		{ { 50, 100, true }, 60, { 206, "bytes 50-59/100", NULL }, RESUME_GO, 60 },
+		{ { 50, 100, true }, 60, { 206, "bytes 50-59/*", NULL }, RESUME_GO, 60 },
+		{ { 50, 100, true }, 60, { 206, "bytes 50-50/100", NULL }, RESUME_GO, 51 },
+		{ { 0, 100, true }, 60, { 206, "bytes 0-59/100", NULL }, RESUME_GO, 60 },
+		{ { 50, 100, true },
+		  60,
+		  { 206, "bytes 50-60/100", NULL },
+		  RESUME_RESTART,
+		  UNKNOWN },
+		{ { 50, 100, true },
+		  60,
+		  { 206, "bytes 50-99/100", NULL },
+		  RESUME_RESTART,
+		  UNKNOWN },
+		{ { 50, 100, true },
+		  60,
+		  { 206, "bytes 49-59/100", NULL },
+		  RESUME_RESTART,
+		  UNKNOWN },
+		{ { 50, 100, true }, 60, { 206, "bytes 50-59/60", NULL }, RESUME_RESTART, UNKNOWN },
+		{ { 50, 100, true }, 60, { 200, NULL, NULL }, RESUME_RESTART, UNKNOWN },
+		{ { 0, 100, true }, 60, { 200, NULL, NULL }, RESUME_RESTART, UNKNOWN },
+		{ { 0, 100, true }, 60, { 416, NULL, NULL }, RESUME_RESTART, UNKNOWN },
+		{ { 0, 100, true }, 60, { 400, NULL, NULL }, RESUME_RESTART, UNKNOWN },
+		{ { 0, 100, true }, 60, { 501, NULL, NULL }, RESUME_RESTART, UNKNOWN },
+		{ { 0, 100, true }, 60, { 404, NULL, NULL }, RESUME_REFUSE, UNKNOWN },
+		{ { 0, 100, true }, 60, { 503, NULL, NULL }, RESUME_REFUSE, UNKNOWN },
+		{ { 0, 100, true }, 60, { 204, NULL, NULL }, RESUME_REFUSE, UNKNOWN },
+	};
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		uint64_t end = 0;
+		if (resume_judge_part(&cases[i].question, cases[i].stop, &cases[i].answer, &end) !=
+			    cases[i].verdict ||
+		    end != cases[i].end)
+			fail_msg("case %zu: end %llu", i, (unsigned long long)end);
 	}
 }
 
@@ -136,6 +187,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_resume_judge_takes_only_what_was_asked_for),
+		cmocka_unit_test(test_resume_judge_part_takes_nothing_beyond),
 		cmocka_unit_test(test_trail_follow_goes_where_it_may),
 		cmocka_unit_test(test_trail_follow_refuses_the_rest),
 		cmocka_unit_test(test_trail_follow_ends_after_five_hops),

@@ -253,6 +253,37 @@ static void test_request_parse_never_shows_secrets(void **state)
 	}
 }
 
+static void test_request_lazy_is_the_steps_over_the_sources(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *source, *params;
+		enum source_lazy lazy;
+		int r;
+	} cases[] = {
+		{ "", "", LAZY_NEVER, 0 },
+		{ ",\"lazy\":true", "", LAZY_TRY, 0 },
+		{ ",\"lazy\":\"require\"", "\"lazy\":false", LAZY_NEVER, 0 },
+		{ ",\"lazy\":false", "\"lazy\":\"require\"", LAZY_REQUIRE, 0 },
+		{ ",\"lazy\":\"\"", "\"lazy\":null", LAZY_NEVER, 0 },
+		{ ",\"lazy\":\"yes\"", "", LAZY_NEVER, -EINVAL },
+		{ ",\"lazy\":1", "", LAZY_NEVER, -EINVAL },
+		{ "", "\"lazy\":\"require\",\"format\":\"oci\"", LAZY_NEVER, -EINVAL },
+		{ "", "\"lazy\":true,\"format\":\"oci\"", LAZY_TRY, 0 },
+	};
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		auto_str text = STR_MAX(1024);
+		str_addf(&text, "{\"source\":{\"repository\":\"a/b\"%s},\"params\":{%s}}",
+			 cases[i].source, cases[i].params);
+		struct request q = { 0 };
+		int r = request_parse(&q, STEP_IN, str_text(&text), text.length, NULL);
+		assert_int_equal(r, cases[i].r);
+		if (r == 0)
+			assert_int_equal(request_lazy(&q), cases[i].lazy);
+		request_release(&q);
+	}
+}
+
 static void test_request_platform_merges(void **state)
 {
 	(void)state;
@@ -303,6 +334,7 @@ int main(void)
 		cmocka_unit_test(test_request_parse_says_what_is_wrong),
 		cmocka_unit_test(test_request_parse_refuses_what_is_no_json),
 		cmocka_unit_test(test_request_parse_never_shows_secrets),
+		cmocka_unit_test(test_request_lazy_is_the_steps_over_the_sources),
 		cmocka_unit_test(test_request_platform_merges),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,110 @@
+/*
+ * What the parts of a lazily opened image share:
+ *
+ *	lazy-open.c	the order of opening, and the end
+ *	lazy-table.c	a table for each layer: cached, found or scanned
+ *	lazy-tree.c	the layers' tables merged, or the tree of the last time
+ *	lazy-read.c	bytes of files; what takes too long
+ *	lazy-record.c	what the first minute touches, and fetching it ahead
+ *	lazy-fill.c	the rest, when nobody waits
+ *	lazy-verify.c	whether a whole blob is what the manifest and the config say
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "image/fetcher.h"
+#include "image/lazy.h"
+
+/* A layer; layers of the image with the same blob and the same diffID share one. */
+struct lazy_layer {
+	size_t number;			     /* of the first such layer in the image */
+	const struct descriptor *descriptor; /* borrowed from the image */
+	const struct digest *key; /* borrowed from the image; what the cache knows it by */
+	void *data;		  /* owned: the table's file, or NULL and in map */
+	struct cache_map map;	  /* owned */
+	size_t size;		  /* of the table's file */
+	struct table *table;	  /* owned; NULL: the layer has to be scanned */
+	uint64_t layout;
+	struct cache_spans *spans; /* owned */
+	bool cached_table;
+	char refused[256];		 /* why a table that is there was not used */
+	_Atomic uint32_t trust;		 /* enum trust */
+	atomic_bool bad;		 /* the whole blob turned out to be wrong */
+	_Atomic uint64_t verified_bytes; /* fetched by lazy_verify */
+};
+
+/* A read that waits for bytes; see lazy-read.c. */
+struct reading;
+
+/* Spans in the order they were first touched; see lazy-record.c. */
+struct record {
+	pthread_mutex_t mutex; /* guards spans, count, capacity and touched */
+	atomic_bool on;
+	struct fetch_span *spans; /* owned */
+	size_t count, capacity;
+	uint8_t **touched; /* owned, as its members: a bit a span, by layer */
+	size_t known;	   /* spans in the record of the last time; set before ON */
+	uint64_t end_ms;   /* when it is saved; set before ON */
+};
+
+struct lazy {
+	struct lazy_options options; /* strings in it are not used after lazy_open */
+	struct image *image;	     /* owned */
+	bool is_cached;		     /* image->repo is of cached_repo_new */
+	struct lazy_layer *layers;   /* owned */
+	size_t layer_count;
+	uint32_t *of_layer;	       /* owned; by layer of the image: its number in LAYERS */
+	atomic_bool stop;	       /* while opening: a layer failed; later: it ends */
+	struct cache_map tree_map;     /* owned; the rootfs's file, or */
+	void *tree_data;	       /* owned */
+	struct rootfs *rootfs;	       /* owned */
+	struct fetcher_layer *fetched; /* owned; for the fetcher */
+	struct fetcher *fetcher;       /* owned */
+	struct repo_counts cost;       /* of opening */
+
+	struct record record;
+
+	/* reads that wait, by deadline; and the thread that looks at them */
+	pthread_mutex_t mutex; /* guards the readings' list and the ends of both threads */
+	pthread_cond_t changed;
+	struct reading *oldest, *newest;
+	bool ending;
+	bool clock_runs, fill_runs;
+	pthread_t clock, fill;
+};
+
+/* lazy-table.c */
+MUST_USE int lazy_find_tables(struct lazy *lazy, struct err *err);
+/* Scan all layers whose table was found, not made here: they do not fit together. */
+MUST_USE int lazy_scan_found(struct lazy *lazy, struct err *err);
+bool lazy_has_found(const struct lazy *lazy); /* are there any? */
+void lazy_layer_release(struct lazy_layer *layer);
+
+/* lazy-tree.c */
+MUST_USE int lazy_merge(struct lazy *lazy, struct err *err);
+
+/* lazy-read.c */
+MUST_USE int lazy_clock_start(struct lazy *lazy, struct err *err);
+uint64_t lazy_now_ms(void);
+
+/* lazy-record.c */
+void lazy_record_start(struct lazy *lazy);
+void lazy_record_touch(struct lazy *lazy, uint32_t layer, uint32_t span);
+/* When it has to be saved (lazy_now_ms); UINT64_MAX: never, or it was. */
+uint64_t lazy_record_due(struct lazy *lazy);
+void lazy_record_save(struct lazy *lazy); /* once; nothing when nothing was recorded */
+void lazy_record_release(struct lazy *lazy);
+
+/* lazy-fill.c */
+void lazy_fill_start(struct lazy *lazy);
+/* Wait MS or until the image is freed: true then. */
+bool lazy_fill_wait(struct lazy *lazy, unsigned ms);
+/* Wait until nobody waits for bytes (as the user said); true when the image is freed. */
+bool lazy_fill_pause(struct lazy *lazy);
+
+/* lazy-verify.c: 0 also when the layer is bad; negative: it could not be told. */
+MUST_USE int lazy_verify(struct lazy *lazy, uint32_t layer, struct err *err);
+
+void lazy_log(struct lazy *lazy, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -1,0 +1,138 @@
+/* A scanned layer gets its name when it is whole, or leaves nothing. */
+#include "spans-place.h"
+
+static void test_new_ones_get_their_name_when_published(void **state)
+{
+	const struct place *p = *state;
+	AUTO(cache) cache = open_cache(p);
+	AUTO(cache_spans) spans = NULL;
+	assert_int_equal(cache_spans_new(&spans, cache, NULL), 0);
+	for (uint32_t i = 0; i < SPANS; i++) {
+		write_span(spans, i);
+		assert_true(read_span(spans, i));
+	}
+	AUTO(cache) other = open_cache(p); /* sweeps, but not what is held */
+	struct cache_stat stat;
+	assert_int_equal(cache_stat(other, &stat, NULL), 0);
+	assert_int_equal(stat.layers, 0);
+	assert_true(stat.disk_bytes >= STREAM_BYTES);
+	assert_int_equal(cache_spans_publish(spans, &p->layer, LAYOUT, SPANS, STREAM_BYTES, NULL),
+			 0);
+	assert_int_equal(readable(spans), SPANS);
+	AUTO(cache_spans) found = open_spans(other, p);
+	assert_int_equal(readable(found), SPANS);
+	write_span(spans, 1);
+	struct cache_span beyond = { SPANS, 0, 10 };
+	assert_int_equal(cache_spans_write(spans, &beyond, "0123456789", 1, NULL), -EINVAL);
+}
+
+static void test_unpublished_ones_leave_nothing(void **state)
+{
+	const struct place *p = *state;
+	AUTO(cache) cache = open_cache(p);
+	AUTO(cache_spans) spans = NULL;
+	assert_int_equal(cache_spans_new(&spans, cache, NULL), 0);
+	write_span(spans, 3);
+	assert_int_equal(count_tmp(cache), 1);
+	cache_spans_free(TAKE(spans));
+	assert_int_equal(count_tmp(cache), 0);
+}
+
+static void scan(struct cache_spans **out, struct cache *cache, const struct place *p,
+		 uint32_t spans)
+{
+	assert_int_equal(cache_spans_new(out, cache, NULL), 0);
+	for (uint32_t i = 0; i < spans; i++)
+		write_span(*out, i);
+	assert_int_equal(cache_spans_publish(*out, &p->layer, LAYOUT, SPANS, STREAM_BYTES, NULL),
+			 0);
+}
+
+static void test_the_faster_one_is_used(void **state)
+{
+	const struct place *p = *state;
+	AUTO(cache) cache = open_cache(p);
+	AUTO(cache_spans) first = open_spans(cache, p);
+	write_span(first, SPANS - 1);
+	AUTO(cache_spans) second = NULL;
+	scan(&second, cache, p, 5);
+	assert_int_equal(readable(second), 1);
+	write_span(second, 0);
+	assert_true(read_span(first, 0));
+	assert_int_equal(count_tmp(cache), 0);
+	cache_spans_free(TAKE(first));
+	cache_spans_free(TAKE(second));
+
+	/* unless nobody uses it and it has less */
+	AUTO(cache_spans) third = NULL;
+	scan(&third, cache, p, 5);
+	assert_int_equal(readable(third), 5);
+	cache_spans_free(TAKE(third));
+	AUTO(cache_spans) fourth = NULL;
+	scan(&fourth, cache, p, 4);
+	assert_int_equal(readable(fourth), 5);
+	assert_int_equal(count_tmp(cache), 0);
+}
+
+static void test_a_scan_takes_half_of_the_quota(void **state)
+{
+	const struct place *p = *state;
+	struct cache_options options = { .path = p->cache, .size_bytes = 8 * SPAN_BYTES };
+	AUTO(cache) cache = NULL;
+	AUTO(cache_spans) spans = NULL;
+	assert_int_equal(cache_open(&cache, &options, NULL), 0);
+	scan(&spans, cache, p, SPANS);
+	assert_int_equal(readable(spans), 4);
+	/* with a name the quota can be kept */
+	write_span(spans, 10);
+	assert_true(read_span(spans, 10));
+}
+
+static void test_a_cache_that_cannot_be_written_keeps_nothing(void **state)
+{
+	const struct place *p = *state;
+	AUTO(cache) cache = open_cache(p);
+	assert_int_equal(cache_fail(cache, -EIO), -EIO);
+	AUTO(cache_spans) scanned = NULL;
+	scan(&scanned, cache, p, SPANS);
+	assert_int_equal(readable(scanned), 0);
+	assert_int_equal(cache_spans_present(scanned), 0);
+}
+
+static void full_scan_body(const struct place *p)
+{
+	struct cache *cache = NULL;
+	struct cache_options options = { .path = p->cache, .size_bytes = 64u << 20 };
+	struct cache_spans *spans = NULL;
+	CHILD(cache_open(&cache, &options, NULL) == 0);
+	CHILD(cache_spans_new(&spans, cache, NULL) == 0);
+	fill_disk(cache, spans);
+	uint32_t present = cache_spans_present(spans);
+	CHILD(cache_spans_publish(spans, &p->layer, LAYOUT, SPANS, STREAM_BYTES, NULL) == 0);
+	CHILD(readable(spans) == present);
+	cache_spans_free(spans);
+	cache_free(cache);
+	struct cache_stat stat;
+	CHILD(cache_open(&cache, &options, NULL) == 0);
+	CHILD(cache_stat(cache, &stat, NULL) == 0 && stat.layers == 0 && stat.disk_bytes == 0);
+	cache_free(cache);
+}
+
+static void test_a_full_disk_ends_a_scan_well(void **state)
+{
+	on_tmpfs(*state, "size=64k", full_scan_body);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+		TEST(test_new_ones_get_their_name_when_published),
+		TEST(test_unpublished_ones_leave_nothing),
+		TEST(test_the_faster_one_is_used),
+		TEST(test_a_scan_takes_half_of_the_quota),
+		TEST(test_a_cache_that_cannot_be_written_keeps_nothing),
+		TEST(test_a_full_disk_ends_a_scan_well),
+	};
+	return cmocka_run_group_tests_name("publish", tests, NULL, NULL);
+}
