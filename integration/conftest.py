@@ -11,7 +11,10 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / 'lab'))
 
+import convert  # noqa: E402
+import lazyimages  # noqa: E402
 import mkimage  # noqa: E402
+import mountlib  # noqa: E402
 import runner  # noqa: E402
 
 USER = 'rootlet-test-%d' % os.getpid()
@@ -232,3 +235,69 @@ def snapshot(path):
         return None
     s = os.lstat(path)
     return (s.st_mode, s.st_uid, s.st_gid, sorted(os.listdir(path)) if os.path.isdir(path) else None)
+
+
+# ---- lazy mounts
+@pytest.fixture(scope='session')
+def fuse():
+    """FUSE can be mounted here."""
+    need_root()
+    need_tool('fusermount3')
+    if not os.path.exists('/dev/fuse'):
+        cannot('needs /dev/fuse')
+
+
+@contextlib.contextmanager
+def mount_lab(rootlet, place, scratch):
+    """A mountlib.MountLab; its run directory has a short name."""
+    run = pathlib.Path(tempfile.mkdtemp(prefix='r', dir=scratch))
+    lab = mountlib.MountLab(rootlet, place, run)
+    try:
+        yield lab
+    finally:
+        lab.close()
+
+
+@pytest.fixture
+def lab(rootlet, fuse, place, scratch):
+    """Mounts of one test: an empty cache, everything taken away at the end."""
+    with mount_lab(rootlet, place / 'lab', scratch) as lab:
+        yield lab
+
+
+@pytest.fixture(scope='session')
+def eager(rootlet, disk):
+    """eager(image): the tree that an eager unpack makes of it, made once."""
+    made = {}
+
+    def get(image, *options):
+        if image not in made:
+            made[image] = pathlib.Path(tempfile.mkdtemp(prefix='eager-', dir=disk)) / 'root'
+            done = rootlet('unpack', '--quiet', '--devices', *options, image, made[image])
+            assert done.rc == 0, done
+        return made[image]
+    yield get
+    for path in made.values():
+        subprocess.run(['rm', '-rf', '--one-file-system', path.parent])
+
+
+@pytest.fixture(scope='session')
+def converter(scratch):
+    """lab/convert.py with a containerd of its own."""
+    need_root()
+    need_tool('containerd', 'ctr', 'ctr-remote', 'skopeo')
+    with convert.converter(scratch / 'c') as it:
+        yield it
+
+
+@pytest.fixture(scope='session')
+def work_layout(scratch):
+    """oci:LAYOUT of images with two layers of some MiB, 500 files: 'gzip', 'zstd', 'estargz', 'inner'."""
+    need_tool('zstd')
+    layout = mkimage.Layout(scratch / 'work')
+    tars = [lazyimages.work_layer('one', 300, 2 << 20, b'1'), lazyimages.work_layer('two', 200, 1 << 20, b'2')]
+    makers = {'gzip': lazyimages.plain, 'zstd': lambda t: lazyimages.plain(t, 'zstd'), 'estargz': lazyimages.estargz,
+              'inner': lambda t: lazyimages.estargz(t, chunk=100000, share=50000)}
+    for name, make in makers.items():
+        layout.tag(name, lazyimages.image(layout, [make(t) for t in tars]))
+    return layout.d

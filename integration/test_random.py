@@ -50,3 +50,12 @@ def test_as_an_ordinary_user(rootlet, place, ordinary_user, seed):
     assert done.rc == 0, 'ROOTLET_FIRST_SEED=%d: %r' % (seed, done)
     bad = model.differences(tree, place / 'root', ordinary_user)
     assert not bad, 'ROOTLET_FIRST_SEED=%d: %s' % (seed, bad[:20])
+
+
+@pytest.mark.parametrize('seed', SEEDS[::4])
+def test_mounted(lab, place, seed):
+    need_tool('zstd')
+    layout, tree = make(place / 'layout', seed)
+    mount = lab.mount('oci:%s:x' % layout)
+    bad = model.differences(tree, mount.path, holes=False)
+    assert not bad, 'ROOTLET_FIRST_SEED=%d: %s' % (seed, bad[:20])

@@ -57,8 +57,10 @@ static const struct command cmd_help = {
 	.run = run_help,
 };
 
-static const struct command *const commands[] = { &cmd_unpack, &cmd_check, &cmd_in, &cmd_out,
-						  &cmd_help };
+static const struct command *const commands[] = {
+	&cmd_unpack, &cmd_mount, &cmd_umount, &cmd_status, &cmd_cache,
+	&cmd_check,  &cmd_in,	 &cmd_out,    &cmd_help,
+};
 
 static const struct command *find(const char *name)
 {

@@ -19,7 +19,7 @@ struct command {
 	int (*run)(int argc, char **argv);
 };
 
-extern const struct command cmd_unpack;
+extern const struct command cmd_unpack, cmd_mount, cmd_umount, cmd_status, cmd_cache;
 
 /* Print "rootlet: TEXT" on stderr; the exit status for R. */
 int cmd_fail(int r, const struct err *err);

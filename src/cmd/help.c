@@ -33,7 +33,7 @@ int cmd_finish_stdout(void)
 void help_all(FILE *out, const struct command *const *commands, size_t count)
 {
 	fprintf(out, "Usage: rootlet COMMAND [OPTIONS] ...\n\n"
-		     "Turns a container image into a directory, straight from a registry.\n\n"
+		     "Gives the root filesystem of a container image, straight from a registry.\n\n"
 		     "Commands:\n");
 	for (size_t i = 0; i < count; i++)
 		fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);

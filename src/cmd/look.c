@@ -109,7 +109,8 @@ int look_image(struct look *look, const char *name, unsigned flags, const struct
 static void scanning(void *arg, struct progress *progress)
 {
 	struct look *look = arg;
-	if (!look->args->quiet && !look->args->debug)
+	report_free(TAKE(look->report));
+	if (progress && !look->args->quiet && !look->args->debug)
 		look->report = report_new(progress, REPORT_AUTO);
 }
 
@@ -140,7 +141,6 @@ int look_tree(struct look *look, const char *name, struct lazy **out, struct err
 	};
 	struct lazy **tree = &look->trees[look->tree_count];
 	r = lazy_open(tree, &ref, &options, err);
-	report_free(TAKE(look->report));
 	if (r < 0)
 		return r;
 	look->tree_count++;

@@ -9,14 +9,31 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "image/lazy.h"
 
 struct fuse_lowlevel_ops;
 
-struct fs {
-	struct lazy *lazy;    /* borrowed */
-	uint64_t block_bytes; /* for statfs */
+/* What was asked of all daemons of one mount so far: in memory they share with the supervisor. */
+struct fs_counters {
+	_Atomic uint64_t lookups, attributes, directories, links, xattrs, others;
+	_Atomic uint64_t reads, read_bytes;
+	_Atomic uint64_t waits;	 /* reads whose bytes were not at hand */
+	_Atomic uint64_t errors; /* reads that failed */
 };
+/* Requests answered; rises as long as somebody is served. */
+uint64_t fs_counters_sum(const struct fs_counters *counters);
+
+struct fs {
+	struct lazy *lazy;	      /* borrowed */
+	struct fs_counters *counters; /* borrowed */
+	bool has_xattrs;	      /* the following by fs_init */
+	bool has_acls;
+};
+
+/* LAZY must outlive it, and what was asked of it. */
+void fs_init(struct fs *fs, struct lazy *lazy, struct fs_counters *counters);
 
 /* The operations; userdata of the session is a struct fs. */
 const struct fuse_lowlevel_ops *fs_ops(void);

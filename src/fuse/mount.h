@@ -2,9 +2,10 @@
  * A mount from its beginning to its end: three processes.
  *
  *	rootlet mount	waits until the mount answers (or never will), then exits 0
- *	  supervisor	holds /dev/fuse and the kernel's FUSE_INIT; starts a daemon, and another
- *when that dies: on the same descriptor, INIT replayed, requests in flight resent
- *			(FUSE_NOTIFY_RESEND, Linux 6.9).  Single-threaded, parses nothing
+ *	  supervisor	holds /dev/fuse and the kernel's FUSE_INIT; starts a daemon, and when that
+ *			dies another, on the same descriptor, with INIT replayed and requests in
+ *			flight resent (FUSE_NOTIFY_RESEND, Linux 6.9).  Single-threaded, parses
+ *			nothing.  With FOREGROUND it is the calling process
  *	    daemon	opens the image, serves requests and the status socket
  *
  * The daemon opens the image first; only then is the directory mounted (mount(2) where we may, else
@@ -12,17 +13,33 @@
  *
  *	$RUN/rootlet/ID.json	mountpoint, image, pids: made by the supervisor, removed at the end
  *	$RUN/rootlet/ID.sock	status: one JSON object for each connection, by the daemon
- *	$RUN/rootlet/ID.log	what went wrong, at most 1 MiB
+ *	$RUN/rootlet/ID.log	what went wrong, about 1 MiB at most; stays when the mount failed
+ *	$RUN/rootlet/ID.lock	who is alive
  *
  * $RUN is $ROOTLET_RUN, else /run for root, else $XDG_RUNTIME_DIR, else /tmp/rootlet-UID (0700).
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
 #include "image/lazy.h"
+
+struct progress;
+
+/* What the floors above show; all may be NULL. */
+struct mount_hooks {
+	/* In the daemon, as lazy_options.scanning. */
+	void (*scanning)(void *arg, struct progress *progress);
+	/* In any of the processes, a line: while the image is opened, later with FOREGROUND. */
+	void (*warn)(void *arg, const char *text);
+	/* In the calling process: the mount answers. */
+	void (*mounted)(void *arg);
+	void *arg;
+	const atomic_bool *cancel; /* the user wants to stop */
+};
 
 struct mount_options {
 	const char *image; /* as the user wrote it */
@@ -48,7 +65,7 @@ struct mount_options {
 	bool suid, dev, allow_other, allow_other_set;
 	const char *upper, *work; /* overlayfs on top */
 	bool foreground;	  /* stay; sd_notify READY=1 */
-	bool quiet, debug;
+	struct mount_hooks hooks;
 };
 
 /*

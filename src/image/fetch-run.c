@@ -48,8 +48,8 @@ static void unlock(const struct transfer *t, uint32_t span)
 		cache_spans_unlock(spans_of(t), span);
 }
 
-/* Hold SPAN if it is missing and no other process is about it. */
-static enum fetch_held hold(const struct transfer *t, uint32_t span)
+/* Hold SPAN if it is missing and no other process is about it: enum fetch_held. */
+static uint8_t hold(const struct transfer *t, uint32_t span)
 {
 	_Atomic uint8_t *flags = &t->layer->flags[span];
 	if (cache_spans_has(spans_of(t), span))
@@ -80,7 +80,7 @@ static void narrow(const struct transfer *t, uint32_t first, uint32_t last)
  * Another process holds the span that leads: it is probably being fetched, and then comes into the
  * cache.  Waits for that with nothing else held; after a while it is fetched twice rather than not.
  */
-static enum fetch_held wait_for_lead(const struct transfer *t)
+static uint8_t wait_for_lead(const struct transfer *t)
 {
 	uint32_t lead = t->run->lead;
 	narrow(t, lead, lead);
@@ -93,7 +93,7 @@ static enum fetch_held wait_for_lead(const struct transfer *t)
 		}
 		if (cache_spans_has(spans_of(t), lead))
 			return NOT_HELD;
-		enum fetch_held held = hold(t, lead);
+		uint8_t held = hold(t, lead);
 		if (held != NOT_HELD || cache_spans_has(spans_of(t), lead))
 			return held;
 	}

@@ -249,7 +249,10 @@ static int scan_missing(struct lazy *lazy, bool shown, struct err *err)
 		.arg = &scans,
 		.stop = &lazy->stop,
 	};
-	return parallel_run(&parallel, parallel_threads(lazy->options.jobs, scans.count), err);
+	int r = parallel_run(&parallel, parallel_threads(lazy->options.jobs, scans.count), err);
+	if (scans.progress)
+		lazy->options.scanning(lazy->options.arg, NULL);
+	return r;
 }
 
 /* --- both --- */

@@ -44,7 +44,6 @@ int mounted_provide(struct session *session, const struct ref *ref, const char *
 		.tls_verify = true,
 		.least = TRUST_BOUND,
 		.fill = LAZY_FILL_IDLE,
-		.debug = session->request.source.debug,
 	};
 	say_access(&options.access, &session->request.source);
 	session_close_http(session);

@@ -1,4 +1,4 @@
-/* Any table over any blob: each span is given out once, in order, whatever they say. */
+/* Any table over any blob: each span is given out once, in order. */
 #include "image/fetch-decode.h"
 #include "tests/unit/span-table.h"
 
@@ -20,20 +20,20 @@ static void check(void *arg, uint32_t span, uint8_t **bytes, uint64_t sum, int r
 		abort();
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	uint32_t n = size > 0 ? data[0] % 8u + 1 : 0, next = 0;
-	if (n == 0 || size < 1 + 5 * n)
+	uint32_t n = size ? data[0] % 8u + 1 : 0, next = 0;
+	if (!n || size < 1 + 5 * n)
 		return 0;
 	auto_span_table t = span_table_of_bytes(data + 1, n);
 	AUTO(fetch_decode)
 	decode = fetch_decode_new(&(struct fetch_decode_options){
 		t.table, 0, n - 1, data[0] / 8u % n, any_row, most, check, &next });
 	bool over = false;
-	const uint8_t *blob = data + 1 + 5 * n;
-	for (size_t at = 0, left = size - 1 - 5 * n; at < left && !over; at += 61)
-		over = fetch_decode_feed(decode, blob + at, left - at < 61 ? left - at : 61, at);
+	for (size_t at = 1 + 5 * n, from = at; at < size && !over; at += 61)
+		over = fetch_decode_feed(decode, data + at, size - at < 61 ? size - at : 61,
+					 at - from);
 	fetch_decode_end(decode);
 	if (fetch_decode_next(decode) != next || (over && next != n))
 		abort();

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -96,6 +97,8 @@ struct scene {
 static void count_scans(void *arg, struct progress *progress)
 {
 	struct scene *scene = arg;
+	if (!progress)
+		return; /* it is over */
 	scene->shown++;
 	scene->shown_layers = progress->layer_count;
 }
