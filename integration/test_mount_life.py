@@ -244,7 +244,7 @@ def test_status(lab, work, registry):
     assert [layer['table'] for layer in status['layers']] == ['estargz'] * 2
     for layer in status['layers']:
         assert layer['trust'] == 'bound' and layer['blob_bytes'] > 1 << 20
-        assert {'digest', 'requests', 'fetched_bytes', 'hits', 'misses', 'retries', 'errors'} <= set(layer), layer
+        assert {'digest', 'requests', 'fetched_bytes', 'cache_hits', 'cache_misses', 'retries', 'errors'} <= set(layer), layer
     first = status['layers'][0]
     assert first['requests'] > 0 and 0 < first['fetched_bytes'] < first['blob_bytes'] + 100000
     shown = lab.run('status')
@@ -388,7 +388,7 @@ def test_eight_processes_share_a_quota(lab, work, registry):
         assert got['wrong'] == [] and got['errors'] == {} and got['reads'] > 100, got
     for m in mounts:
         m.umount()
-    done = lab.run('cache', 'prune', '--cache-size=%d' % quota)
+    done = lab.run('cache', 'prune', '--size=%d' % quota)
     assert done.rc == 0, done
     assert du(lab.cache) <= 1.2 * quota + (1 << 20), (du(lab.cache), quota)
 
@@ -410,7 +410,7 @@ def test_a_clock_set_back(lab, work, registry):
     assert blobs(registry) == []
     read_right(truth, mount.path)
     mount.umount()
-    assert lab.run('cache', 'prune', '--cache-size=1M').rc == 0
+    assert lab.run('cache', 'prune', '--size=1M').rc == 0
     assert du(lab.cache) < 3 << 20
 
 

@@ -221,8 +221,11 @@ static int hunt(struct isal *x, struct decoder_io *io, struct err *err)
 	if (s->block_state == ISAL_BLOCK_TYPE0)
 		return feed(s, io, smaller(io->in_size, stored_left(s)), err);
 	const struct decoder_io start = *io;
+	const size_t n = smaller(io->in_size, PIECE_BYTES);
+	if (n <= 1)
+		return feed(s, io, n, err); /* there is nothing to cut */
 	copy_state(x->kept, s);
-	int r = feed(s, io, smaller(io->in_size, PIECE_BYTES), err);
+	int r = feed(s, io, n, err);
 	if (r < 0 || is_at_block(s) || s->block_state == ISAL_BLOCK_FINISH || !is_other_code(x))
 		return r;
 	return narrow(x, &start, start.in_size - io->in_size, io, err);

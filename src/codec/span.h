@@ -56,7 +56,7 @@ MUST_USE int span_decoder_run(struct span_decoder *decoder, struct decoder_io *i
 /*
  * A window as a point stores it, see window.c.  WINDOW has SIZE <= SPAN_WINDOW_BYTES bytes, the
  * last being the one right before the point; what the span does not refer to should be zero, which
- * makes it small.  *out is yours to free; NULL and 0 when all is zero.
+ * makes it small.  *out is yours to free; NULL and 0 only when SIZE is 0.
  */
 MUST_USE int window_pack(uint8_t **out, size_t *out_size, const uint8_t *window, size_t size,
 			 struct err *err);

@@ -68,7 +68,7 @@ int window_pack(uint8_t **out, size_t *out_size, const uint8_t *window, size_t s
 	uint8_t runs[RUNS_MAX_BYTES];
 	z_stream z = { .next_in = runs };
 	size_t n = write_runs(runs, window, size, SPAN_WINDOW_BYTES - size);
-	if (n == 0) {
+	if (size == 0) { /* zeros are referred to as any other bytes: they are a window too */
 		*out = NULL;
 		*out_size = 0;
 		return 0;

@@ -31,7 +31,7 @@ struct progress;
 
 /* What the floors above show; all may be NULL. */
 struct mount_hooks {
-	/* In the daemon: see struct lazy_options. */
+	/* In the daemon, as lazy_options.scanning. */
 	void (*scanning)(void *arg, struct progress *progress);
 	/* In any of the processes, a line: while the image is opened, later with FOREGROUND. */
 	void (*warn)(void *arg, const char *text);

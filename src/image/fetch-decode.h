@@ -37,5 +37,5 @@ bool fetch_decode_feed(struct fetch_decode *decode, const void *data, size_t siz
 /* No more bytes come: what is in the middle of decoding fails. */
 void fetch_decode_end(struct fetch_decode *decode);
 
-/* The same bytes, once more from the first span that was not given out. */
+/* The first span that was not given out. */
 uint32_t fetch_decode_next(const struct fetch_decode *decode);

@@ -86,6 +86,7 @@ void fetch_class_set(struct fetcher *f, struct fetch_run *run, enum fetch_class 
 	class_count(f, run->class, false);
 	run->class = class;
 	pthread_cond_broadcast(&f->calm);
+	pthread_cond_signal(&f->work); /* one thread more may do what nobody waits for */
 }
 
 void fetch_class_end(struct fetcher *f, struct fetch_run *run)
@@ -181,8 +182,10 @@ static void enter(struct fetcher *f, struct fetch_run *run)
 	run->position = run->plan.begin;
 	class_count(f, run->class, true);
 	layer->whole_running += run->whole;
+	/* of a whole blob the others are looked at when it has come */
 	for (uint32_t i = run->plan.first; !run->whole && i <= run->plan.last; i++)
 		unwant(f, layer, i);
+	unwant(f, layer, run->lead);
 	struct fetch_flight *flight = NULL, *next = NULL;
 	DL_FOREACH_SAFE(f->demand, flight, next)
 	{
@@ -293,7 +296,8 @@ static bool pick_fill(struct fetcher *f, struct fetch_run *run)
 		return false;
 	uint64_t now = fetch_now_ms();
 	for (size_t i = 0; i < f->options.layer_count; i++)
-		if (f->layers[i].fill_after_ms <= now && pick_fill_of(f, run, i))
+		if (f->layers[i].fill_after_ms <= now && !f->layers[i].whole_running &&
+		    pick_fill_of(f, run, i))
 			return true;
 	return false;
 }

@@ -18,6 +18,7 @@
 #define PREFETCH_YIELD_MS 50u
 #define DRAIN_MAX_BYTES (256u * 1024) /* rather read than lose the connection */
 #define FILL_PAUSE_MS 5000u
+#define FILL_LONG_PAUSE_MS 60000u /* after what does not pass by itself */
 
 enum fetch_held {
 	NOT_HELD,
@@ -47,8 +48,8 @@ static void unlock(const struct transfer *t, uint32_t span)
 		cache_spans_unlock(spans_of(t), span);
 }
 
-/* Hold SPAN if it is missing and no other process is about it. */
-static enum fetch_held hold(const struct transfer *t, uint32_t span)
+/* Hold SPAN if it is missing and no other process is about it: enum fetch_held. */
+static uint8_t hold(const struct transfer *t, uint32_t span)
 {
 	_Atomic uint8_t *flags = &t->layer->flags[span];
 	if (cache_spans_has(spans_of(t), span))
@@ -79,7 +80,7 @@ static void narrow(const struct transfer *t, uint32_t first, uint32_t last)
  * Another process holds the span that leads: it is probably being fetched, and then comes into the
  * cache.  Waits for that with nothing else held; after a while it is fetched twice rather than not.
  */
-static enum fetch_held wait_for_lead(const struct transfer *t)
+static uint8_t wait_for_lead(const struct transfer *t)
 {
 	uint32_t lead = t->run->lead;
 	narrow(t, lead, lead);
@@ -92,7 +93,7 @@ static enum fetch_held wait_for_lead(const struct transfer *t)
 		}
 		if (cache_spans_has(spans_of(t), lead))
 			return NOT_HELD;
-		enum fetch_held held = hold(t, lead);
+		uint8_t held = hold(t, lead);
 		if (held != NOT_HELD || cache_spans_has(spans_of(t), lead))
 			return held;
 	}
@@ -386,6 +387,9 @@ static int pump(struct transfer *t, struct stream *stream, struct fetch_decode *
 			return r;
 		if (size == 0) {
 			fetch_decode_end(decode);
+			if (fetch_decode_next(decode) <= t->run->plan.last)
+				return err_set(err, EBADMSG, "it ends at byte %llu",
+					       (unsigned long long)position);
 			return 0;
 		}
 		give_way(t, position);
@@ -450,15 +454,23 @@ static struct fetch_wait *fail_rest(const struct transfer *t, const struct err *
 	return waits;
 }
 
-/* Fill goes on by itself, when the trouble may pass. */
-static void fill_again(const struct transfer *t, int r)
+/* What nobody waits for goes on by itself, when the trouble may pass. */
+static void want_again(const struct transfer *t, int r)
 {
 	const struct fetch_run *run = t->run;
-	t->layer->fill_after_ms = fetch_now_ms() + FILL_PAUSE_MS;
-	if (run->whole || r == -ENOENT || r == -EACCES || r == -EBADMSG)
+	bool no_ranges = r == -EOPNOTSUPP;
+	bool may_pass = r != -ENOENT && r != -EACCES && r != -EBADMSG;
+	if (run->class == FETCH_FILL && !no_ranges)
+		t->layer->fill_after_ms = fetch_now_ms() +
+					  (may_pass ? FILL_PAUSE_MS : FILL_LONG_PAUSE_MS);
+	if (run->class == FETCH_DEMAND || (run->class == FETCH_PREFETCH && !no_ranges))
 		return;
-	for (uint32_t i = run->done; i < run->cut; i++)
-		fetch_want(t->f, run->layer, i, FETCH_FILL);
+	if (!may_pass)
+		return;
+	if (run->whole)
+		fetch_want(t->f, run->layer, run->lead, run->class);
+	for (uint32_t i = run->done; !run->whole && i < run->cut; i++)
+		fetch_want(t->f, run->layer, i, run->class);
 }
 
 /* Leave the list; the waits that have failed. */
@@ -473,8 +485,8 @@ static struct fetch_wait *leave(const struct transfer *t, int r, const struct er
 	struct fetch_wait *waits = r < 0 && !no_ranges ? fail_rest(t, err) : NULL;
 	LL_DELETE(f->runs, run);
 	t->layer->whole_running -= run->whole;
-	if (r < 0 && run->class == FETCH_FILL)
-		fill_again(t, no_ranges ? -EAGAIN : r);
+	if (r < 0)
+		want_again(t, r);
 	fetch_class_end(f, run);
 	pthread_cond_broadcast(&f->work);
 	pthread_cond_broadcast(&f->calm);

@@ -4,6 +4,7 @@
  */
 #include "image/fetcher.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
@@ -12,6 +13,7 @@
 
 #define THREADS_DEFAULT 8u
 #define THREADS_MAX 64u
+#define WANT_AT_ONCE 1024u
 #define FILL_LOOK_MS 500u /* a layer's fill that failed is looked at again */
 
 uint64_t fetch_now_us(void)
@@ -189,7 +191,11 @@ static void note_use(struct fetcher *f, struct fetch_layer *layer, struct fetch_
 int fetcher_get(struct fetcher *f, struct fetch_wait *wait)
 {
 	struct err err = { 0 };
+	assert(wait->span.layer < f->options.layer_count);
 	struct fetch_layer *layer = &f->layers[wait->span.layer];
+	assert(wait->span.span < layer->span_count);
+	assert((uint64_t)wait->at + wait->size <=
+	       table_span(layer->given->table, wait->span.span)->stream_size);
 	note_use(f, layer, wait->span);
 	if (fetch_read(f, wait) == 1) {
 		atomic_fetch_add_explicit(&layer->hits, 1, memory_order_relaxed);
@@ -204,19 +210,31 @@ int fetcher_get(struct fetcher *f, struct fetch_wait *wait)
 	return 0;
 }
 
+/* Some of them, under one lock; returns how many. */
+static size_t want_some(struct fetcher *f, const struct fetch_span *spans, size_t count,
+			enum fetch_class class)
+{
+	size_t n = count < WANT_AT_ONCE ? count : WANT_AT_ONCE;
+	LOCKED(&f->mutex);
+	for (size_t i = 0; i < n; i++) {
+		size_t layer = spans[i].layer;
+		/* who recorded them may have seen other tables */
+		if (layer >= f->options.layer_count ||
+		    spans[i].span >= f->layers[layer].span_count ||
+		    fetch_at_hand(f, layer, spans[i].span))
+			continue;
+		fetch_want(f, layer, spans[i].span, class);
+	}
+	if (class != FETCH_DEMAND && n == count)
+		pthread_cond_broadcast(&f->work);
+	return n;
+}
+
 void fetcher_want(struct fetcher *f, const struct fetch_span *spans, size_t count,
 		  enum fetch_class class)
 {
-	for (size_t i = 0; i < count; i++) {
-		const struct fetch_layer *layer = &f->layers[spans[i].layer];
-		if (cache_spans_has(layer->given->spans, spans[i].span))
-			continue;
-		LOCKED(&f->mutex);
-		fetch_want(f, spans[i].layer, spans[i].span, class);
-	}
-	LOCKED(&f->mutex);
-	if (class != FETCH_DEMAND)
-		pthread_cond_broadcast(&f->work);
+	for (size_t i = 0; i < count;)
+		i += want_some(f, spans + i, count - i, class);
 }
 
 uint64_t fetcher_quiet_ms(const struct fetcher *f)

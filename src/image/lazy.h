@@ -32,9 +32,9 @@ struct lazy_options {
 	unsigned read_timeout_ms;  /* 0: 60 000; a read that takes longer fails with -ETIMEDOUT */
 	unsigned jobs;		   /* layers at once; 0: the cores */
 	const atomic_bool *cancel; /* borrowed or NULL; ends lazy_open with -ECANCELED */
-	/* Layers are about to be scanned: counters to show; called at most once, before it begins;
-	 * may be NULL.  NULL: it is over, and
-	 * the counters go away. */
+	/* Layers are about to be scanned: counters to show; and once more with NULL when that has
+	 * ended, before the counters go.  Both once at most for each lazy_open, from its thread;
+	 * may be NULL. */
 	void (*scanning)(void *arg, struct progress *progress);
 	/* What goes wrong later (a span that fails ...), one line; any thread; may be NULL. */
 	void (*log)(void *arg, const char *text);

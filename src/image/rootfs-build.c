@@ -148,14 +148,23 @@ static int compare(const void *x, const void *y, void *tree)
 	return strcmp(tree_string(tree, a->name), tree_string(tree, b->name));
 }
 
+/* An overlay's whiteout, which is no device: not shown, as an unpack does not make it. */
+static bool is_hidden(const struct tree *tree, uint32_t node)
+{
+	const struct tree_inode *inode = tree_inode(tree, tree_node(tree, node)->inode);
+	return inode->kind == TOC_CHAR && inode->dev_major == 0 && inode->dev_minor == 0;
+}
+
 static void add_children(struct build *b, uint32_t number)
 {
 	const struct tree *tree = b->tree;
 	struct rootfs_inode *dir = &b->inodes[number - 1];
 	uint32_t count = 0;
 	for (uint32_t at = tree_node(tree, b->nodes[number - 1])->first_child; at != TREE_NONE;
-	     at = tree_node(tree, at)->next)
-		b->sorted[count++] = at;
+	     at = tree_node(tree, at)->next) {
+		if (!is_hidden(tree, at))
+			b->sorted[count++] = at;
+	}
 	/* "compare" only reads the tree */
 	qsort_r(b->sorted, count, sizeof(*b->sorted), compare, (void *)(uintptr_t)tree);
 	dir->a = b->child_count;

@@ -19,10 +19,11 @@ static int take_text(const char **out, const struct json_value *entry, const cha
 		     struct err *err)
 {
 	const struct json_value *value = json_get(entry, key);
-	*out = value ? json_string(value) : "";
-	if (!*out)
+	const char *text = value ? json_string(value) : "";
+	if (!text)
 		return err_set(err, EBADMSG, "'%s' is %s%s", key, json_type_name(value),
 			       json_type(value) == JSON_STRING ? " with a NUL" : "");
+	*out = text;
 	return 0;
 }
 
@@ -352,7 +353,7 @@ int jtoc_parse(struct jtoc_entry *out, const struct json_value *value, struct er
 		r = take_all(&entry, value, err);
 	if (r < 0) {
 		jtoc_entry_release(&entry);
-		return err_wrap(err, r, "'%s'", esc(entry.tar.path ? entry.tar.path : ""));
+		return err_wrap(err, r, "'%s'", esc(entry.tar.path));
 	}
 	*out = entry;
 	return 0;

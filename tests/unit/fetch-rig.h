@@ -36,7 +36,6 @@ struct fake {
 	atomic_uint delay_ms;		  /* before the first byte */
 	/* counted */
 	atomic_uint requests, blobs, fresh;
-	atomic_size_t longest;
 	pthread_mutex_t mutex; /* guards the log */
 	struct {
 		size_t begin, end;
@@ -138,6 +137,17 @@ static inline int fake_range(struct repo *repo, const struct descriptor *d, uint
 	}
 	pthread_mutex_unlock(&fake->mutex);
 	return fake_open(fake, (size_t)offset, (size_t)(offset + length), flags, out, err);
+}
+
+/* Was a range asked for that begins at OFFSET? */
+static inline bool fake_logged(struct fake *fake, uint64_t offset)
+{
+	bool found = false;
+	pthread_mutex_lock(&fake->mutex);
+	for (size_t i = 0; i < atomic_load(&fake->requests) && i < N_ELEMENTS(fake->log); i++)
+		found = found || fake->log[i].begin == offset;
+	pthread_mutex_unlock(&fake->mutex);
+	return found;
 }
 
 static inline void fake_abort(struct repo *repo)

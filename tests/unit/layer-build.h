@@ -26,6 +26,7 @@ struct build {
 	struct str json;      /* its entries */
 	const char *json_all; /* borrowed: instead of what json has */
 	const char *toc_name; /* borrowed; NULL: stargz.index.json */
+	bool toc_extra;	      /* another entry behind it */
 	char toc_digest[DIGEST_TEXT_MAX], checksum[DIGEST_TEXT_MAX], position[100];
 	uint64_t toc_offset;
 };
@@ -162,6 +163,8 @@ static inline void build_end_estargz(struct build *b)
 	add_raw(&tar,
 		&(const struct raw){ .name = name, .mode = "0000000", .data_size = strlen(json) });
 	add_data(&tar, json, strlen(json));
+	if (b->toc_extra)
+		add_file(&tar, "extra", "text");
 	add_end(&tar);
 	b->toc_offset = build_member(b, tar.data, tar.length);
 	build_estargz_footer(b, b->toc_offset);

@@ -200,7 +200,9 @@ static void test_estargz_refuses_bad_entries(void **state)
 		{ "\"size\":17", "\"size\":-17", -EBADMSG },
 		{ "\"size\":17", "\"size\":9223372036854775807", -EBADMSG },
 		{ "\"size\":17", "\"size\":67108865", -E2BIG },
-		{ "\"size\":17", "\"size\":17,\"offset\":1099511627776", -EBADMSG },
+		{ "\"size\":17,\"offset\":", "\"size\":17,\"offset\":1099511627776,\"x\":",
+		  -EBADMSG },
+		{ "\"size\":17,\"offset\":", "\"size\":17,\"offset\":-10,\"x\":", -EBADMSG },
 		{ "\"size\":30000", "\"size\":29999", -EBADMSG },
 		{ "\"size\":30000", "\"size\":30001", -EBADMSG },
 		{ "\"size\":30000", "\"size\":0", -EBADMSG },
@@ -331,6 +333,43 @@ static void test_estargz_refuses_bad_footers(void **state)
 	}
 }
 
+static void test_estargz_has_no_more_than_its_table_at_the_end(void **state)
+{
+	(void)state;
+	auto_build extra = BUILD(false), other = BUILD(true);
+	auto_free void *file = NULL;
+	size_t size = 0;
+	build_some(&extra);
+	extra.toc_extra = true;
+	build_end_estargz(&extra);
+	assert_int_equal(make(&extra.blob, extra.toc_digest, &file, &size, NULL), -EBADMSG);
+	build_some(&other); /* zstd frames, with eStargz's footer */
+	build_end_estargz(&other);
+	assert_int_equal(make(&other.blob, other.toc_digest, &file, &size, NULL), -EBADMSG);
+}
+
+/* A chunk that begins where the payload ends: in the table of contents. */
+static void test_estargz_chunks_are_in_the_payload(void **state)
+{
+	(void)state;
+	for (uint64_t behind = 0; behind < 2; behind++) {
+		auto_build b = BUILD(false);
+		auto_str json = STR_MAX(1000);
+		build_text(&b, "f", "some text");
+		uint64_t at = b.blob.size - behind;
+		str_addf(&json,
+			 "{\"version\":1,\"entries\":[{\"name\":\"f\",\"type\":\"reg\","
+			 "\"size\":9,\"offset\":%llu,\"digest\":\"" REAL_DIGEST "\"}]}",
+			 (unsigned long long)at);
+		b.json_all = str_text(&json);
+		build_end_estargz(&b);
+		auto_free void *file = NULL;
+		size_t size = 0;
+		assert_int_equal(make(&b.blob, b.toc_digest, &file, &size, NULL),
+				 behind ? 0 : -EBADMSG);
+	}
+}
+
 static void test_estargz_knows_older_and_external_footers(void **state)
 {
 	(void)state;
@@ -407,6 +446,8 @@ int main(void)
 		cmocka_unit_test(test_estargz_wrong_sizes_and_digests_fail_at_reading),
 		cmocka_unit_test(test_estargz_refuses_what_the_manifest_does_not_name),
 		cmocka_unit_test(test_estargz_refuses_bad_footers),
+		cmocka_unit_test(test_estargz_has_no_more_than_its_table_at_the_end),
+		cmocka_unit_test(test_estargz_chunks_are_in_the_payload),
 		cmocka_unit_test(test_estargz_knows_older_and_external_footers),
 		cmocka_unit_test(test_estargz_stops_at_bombs),
 	};

@@ -14,6 +14,7 @@
 #include "tests/unit/index-build.h"
 
 #define DISTANCE_BYTES ((size_t)40000)
+#define CHECKED_BYTES ((size_t)110000) /* from a point on: more than a window */
 #define OUT_MAX_BYTES ((size_t)16 << 20)
 
 static const struct feed whole = { SIZE_MAX, (size_t)1 << 20 };
@@ -30,7 +31,7 @@ static int make_index(struct bytes *out, struct points *points, const struct gzi
 			 OUT_MAX_BYTES);
 }
 
-/* From POINT both libraries give all of PLAIN behind it, however fed. */
+/* From POINT both libraries give what is behind it, however fed, and its end if that is near. */
 static void check_point(const struct indexer_point *point, const struct bytes *in,
 			const struct bytes *plain, struct feed feed)
 {
@@ -40,10 +41,12 @@ static void check_point(const struct indexer_point *point, const struct bytes *i
 	for (int i = 0; i < 2; i++) {
 		auto_bytes got = { 0 };
 		size_t left = plain->size - (size_t)point->out;
+		size_t wanted = left < CHECKED_BYTES ? left : CHECKED_BYTES;
 		bytes_add(&got, "", 0);
-		assert_int_equal(span_read(&got, library(i), point, in, left + 1, feed), 0);
-		assert_int_equal(got.size, left);
-		assert_memory_equal(got.data, plain->data + point->out, left);
+		assert_int_equal(
+			span_read(&got, library(i), point, in, wanted + (wanted == left), feed), 0);
+		assert_int_equal(got.size, wanted);
+		assert_memory_equal(got.data, plain->data + point->out, wanted);
 	}
 }
 
@@ -112,7 +115,7 @@ static void test_indexer_members_of_every_kind_have_points(void **state)
 			auto_bytes plain = bytes_text(sizes[k], (uint32_t)(i + k));
 			auto_bytes in = { 0 };
 			add_member(&in, &plain, &cases[i].member);
-			size_t points = expect(&in, &plain, sizes[k] <= 65536);
+			size_t points = expect(&in, &plain, sizes[k] <= 5000);
 			if (sizes[k] == 1500000)
 				assert_true(points >= cases[i].points_min);
 			else if (sizes[k] < DISTANCE_BYTES)
@@ -204,7 +207,7 @@ static void test_indexer_zstd_frames_begin_at_points(void **state)
 		bytes_add(&plain, part.data, part.size);
 	}
 	add_skippable(&in, 0);
-	assert_int_equal(expect(&in, &plain, true), 10);
+	assert_int_equal(expect(&in, &plain, false), 10);
 }
 
 static void test_indexer_plain_data_have_points_everywhere(void **state)
@@ -309,11 +312,12 @@ static void test_indexer_hands_errors_of_found_on(void **state)
 /* Both libraries, and the decoder: one verdict, and the same bytes when it is good. */
 static void same_verdict(const struct bytes *in)
 {
-	static const struct feed feeds[] = { { SIZE_MAX, 1 << 16 }, { 1, 1 << 16 }, { 1000, 77 } };
+	static const struct feed feeds[] = { { SIZE_MAX, 1 << 16 }, { 1000, 777 }, { 1, 1 << 16 } };
+	const size_t count = in->size < 3000 ? N_ELEMENTS(feeds) : 2;
 	auto_bytes wanted = { 0 };
 	enum codec codec = codec_detect(in->data, in->size);
 	int verdict = decode_all(&wanted, codec, in, whole, OUT_MAX_BYTES);
-	for (size_t i = 0; i < 2 * N_ELEMENTS(feeds); i++) {
+	for (size_t i = 0; i < 2 * count; i++) {
 		auto_bytes out = { 0 };
 		auto_points points = { 0 };
 		assert_int_equal(
@@ -343,7 +347,7 @@ static void test_indexer_each_truncation_and_flip_has_the_decoders_verdict(void 
 		auto_bytes in = { 0 };
 		add_member(&in, &plain, &members[i]);
 		add_member(&in, &plain, &members[i]);
-		for (size_t bit = 0; bit < 8 * in.size; bit += 3) {
+		for (size_t bit = 0; bit < 8 * in.size; bit += 7) {
 			in.data[bit / 8] ^= (uint8_t)(1u << bit % 8);
 			if (codec_detect(in.data, in.size) == CODEC_GZIP)
 				same_verdict(&in);

@@ -240,18 +240,19 @@ static void test_zchunked_refuses_ghosts(void **state)
 	}
 }
 
-static int with_end(int64_t moved, bool out)
+/* File f ends at END, g lies behind it. */
+static int with_end(uint64_t (*place)(const struct build *b, uint64_t end, uint64_t next))
 {
 	auto_build b = BUILD(true);
 	build_text(&b, "f", "some text");
 	build_text(&b, "g", "more text");
 	char *at = strstr(b.json.data, "\"endOffset\":");
-	char *behind = NULL;
-	long long end = strtoll(at + 12, &behind, 10) + moved;
+	char *behind = NULL, *g = strstr(at, "\"offset\":");
+	uint64_t end = strtoull(at + 12, &behind, 10), next = strtoull(g + 9, NULL, 10);
 	auto_str json = STR_MAX(10000);
 	str_add(&json, "{\"version\":1,\"entries\":[");
 	str_addn(&json, b.json.data, (size_t)(at - b.json.data));
-	str_addf(&json, "\"endOffset\":%lld%s]}", out ? (1LL << 40) : end, behind);
+	str_addf(&json, "\"endOffset\":%llu%s]}", (unsigned long long)place(&b, end, next), behind);
 	b.json_all = str_text(&json);
 	build_end_zstd(&b, false);
 	struct notes notes = { .checksum = b.checksum, .position = b.position };
@@ -260,14 +261,90 @@ static int with_end(int64_t moved, bool out)
 	return make(&b.blob, &notes, &file, &size, NULL);
 }
 
+static uint64_t right(const struct build *b, uint64_t end, uint64_t next)
+{
+	(void)b, (void)next;
+	return end;
+}
+
+static uint64_t up_to_next(const struct build *b, uint64_t end, uint64_t next)
+{
+	(void)b, (void)end;
+	return next;
+}
+
+static uint64_t into_next(const struct build *b, uint64_t end, uint64_t next)
+{
+	(void)b, (void)end;
+	return next + 1;
+}
+
+static uint64_t nowhere(const struct build *b, uint64_t end, uint64_t next)
+{
+	(void)b, (void)end, (void)next;
+	return 1;
+}
+
 static void test_zchunked_refuses_ends_that_overlap(void **state)
 {
 	(void)state;
-	assert_int_equal(with_end(0, false), 0);
-	assert_int_equal(with_end(20, false), 0); /* into the padding: nobody's */
-	assert_int_equal(with_end(-1000, false), -EBADMSG);
-	assert_int_equal(with_end(150, false), -EBADMSG);
-	assert_int_equal(with_end(0, true), -EBADMSG);
+	assert_int_equal(with_end(right), 0);
+	assert_int_equal(with_end(up_to_next), 0); /* headers and padding are nobody's */
+	assert_int_equal(with_end(into_next), -EBADMSG);
+	assert_int_equal(with_end(nowhere), -EBADMSG);
+}
+
+/* The only file ends where the payload does, or one byte behind. */
+static void test_zchunked_refuses_ends_in_the_table(void **state)
+{
+	(void)state;
+	for (uint64_t more = 0; more < 2; more++) {
+		auto_build b = BUILD(true);
+		auto_str json = STR_MAX(1000);
+		uint64_t at = build_member(&b, "text", 4);
+		auto_bytes zeros = { 0 }, frame = { 0 };
+		bytes_add_zeros(&zeros, 1024); /* what build_end_zstd puts in between */
+		add_frame(&frame, &zeros, 3, 0);
+		str_addf(&json,
+			 "{\"version\":1,\"entries\":[{\"name\":\"f\",\"type\":\"reg\","
+			 "\"size\":4,\"offset\":%llu,\"endOffset\":%llu",
+			 (unsigned long long)at,
+			 (unsigned long long)(b.blob.size + frame.size + more));
+		str_add(&b.json, str_text(&json));
+		build_digest(&b, "digest", "text", 4);
+		str_add(&b.json, "}]}");
+		b.json_all = str_text(&b.json);
+		build_end_zstd(&b, false);
+		struct notes notes = { .checksum = b.checksum, .position = b.position };
+		auto_free void *file = NULL;
+		size_t size = 0;
+		assert_int_equal(make(&b.blob, &notes, &file, &size, NULL), more ? -EBADMSG : 0);
+	}
+}
+
+/* The position is right but for the length of the JSON, or for the frame around it. */
+static void test_zchunked_checks_the_frame(void **state)
+{
+	(void)state;
+	auto_build b = BUILD(true);
+	build_some(&b);
+	build_end_zstd(&b, false);
+	auto_free void *file = NULL;
+	size_t size = 0;
+	unsigned long long offset, compressed, json;
+	char more[100];
+	assert_int_equal(sscanf(b.position, "%llu:%llu:%llu", &offset, &compressed, &json), 3);
+	(void)snprintf(more, sizeof(more), "%llu:%llu:%llu:1", offset, compressed, json + 1);
+	struct notes notes = { .checksum = b.checksum, .position = more };
+	assert_int_equal(make(&b.blob, &notes, &file, &size, NULL), -EBADMSG);
+	notes.position = b.position;
+	static const size_t places[] = { 8, 4 }; /* the frame's magic and length */
+	for (size_t i = 0; i < N_ELEMENTS(places); i++) {
+		b.blob.data[offset - places[i]] ^= 1;
+		assert_int_equal(make(&b.blob, &notes, &file, &size, NULL), -EBADMSG);
+		b.blob.data[offset - places[i]] ^= 1;
+	}
+	assert_int_equal(make(&b.blob, &notes, &file, &size, NULL), 0);
 }
 
 int main(void)
@@ -280,6 +357,8 @@ int main(void)
 		cmocka_unit_test(test_zchunked_refuses_bad_annotations),
 		cmocka_unit_test(test_zchunked_refuses_ghosts),
 		cmocka_unit_test(test_zchunked_refuses_ends_that_overlap),
+		cmocka_unit_test(test_zchunked_refuses_ends_in_the_table),
+		cmocka_unit_test(test_zchunked_checks_the_frame),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
