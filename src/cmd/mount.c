@@ -158,6 +158,7 @@ static int mount_image(const char *image, const char *directory, const struct mo
 		.suid = args->suid,
 		.dev = args->dev,
 		.allow_other = args->allow_other,
+		.allow_other_set = true,
 		.upper = args->upper,
 		.work = args->work,
 		.foreground = args->foreground,

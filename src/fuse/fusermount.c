@@ -130,7 +130,8 @@ static int code_of(const char *said)
 	if (strstr(said, "mount failed") || strstr(said, "fuse device"))
 		return EOPNOTSUPP;
 	if (strstr(said, strerror(EPERM)) || strstr(said, strerror(EACCES)) ||
-	    strstr(said, "not allowed") || strstr(said, "user_allow_other"))
+	    strstr(said, "not allowed") || strstr(said, "no write access") ||
+	    strstr(said, "user_allow_other"))
 		return EACCES;
 	if (strstr(said, strerror(ENOENT)))
 		return ENOENT;
