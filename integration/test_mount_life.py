@@ -2,7 +2,7 @@
 
 ROOTLET_KILLS=N kills the daemon N times (10) under the readers, ROOTLET_KILLS_ALL=N everything (3).
 """
-import concurrent.futures, json, os, random, re, shutil, signal, socket, subprocess, time
+import concurrent.futures, contextlib, json, os, random, re, shutil, signal, socket, subprocess, time
 
 import pytest
 
@@ -15,7 +15,6 @@ from mountlib import Readers, alive, children, kill, mountinfo, read_right, wait
 
 KILLS = int(os.environ.get('ROOTLET_KILLS', 10))
 KILLS_ALL = int(os.environ.get('ROOTLET_KILLS_ALL', 3))
-CRASH_LOOP = 10         # deaths in ten seconds that are forgiven
 
 
 @pytest.fixture(scope='module')
@@ -48,7 +47,7 @@ def test_readers_do_not_see_a_daemon_die(lab, work, registry):
     mount = lab.mount(registry.host + '/work:estargz', '--cache-size=4M', '--no-prefetch')
     readers, pid = Readers(truth, mount.path, '--loop', '--drop', '--threads', 4, processes=4), None
     for _ in range(KILLS):
-        time.sleep(dice.uniform(0.02, 0.4) + (1.1 if KILLS > CRASH_LOOP else 0))
+        time.sleep(dice.uniform(0.02, 0.4))
         pid = mount.daemon(not_this=pid)
         kill(pid)
         mount.kills += 1
@@ -62,15 +61,15 @@ def test_readers_do_not_see_a_daemon_die(lab, work, registry):
     mount.umount()
 
 
-def test_a_daemon_that_always_dies_is_given_up(lab, work):
-    """Readers then fail; they do not wait for ever."""
+def test_a_daemon_that_always_crashes_is_given_up(lab, work):
+    """Readers then fail; they do not wait for ever.  Being killed from outside is another thing: see above."""
     image, truth = work('gzip')
     mount = lab.mount(image)
     readers = Readers(truth, mount.path, '--loop', '--drop', '--threads', 2)
     until = time.monotonic() + 60
     while alive(mount.supervisor):
         for pid in children(mount.supervisor):
-            kill(pid)
+            kill(pid, signal.SIGABRT)
         assert time.monotonic() < until
         time.sleep(0.01)
     readers.stop()
@@ -121,17 +120,21 @@ def test_signals_to_the_supervisor(lab, work, number):
     """SIGTERM ends a mount, open files or not; a terminal that goes away or a key pressed in it does not."""
     image, truth = work('gzip')
     mount = lab.mount(image)
-    with open(mount.path / 'one/big', 'rb', buffering=0) as f:
-        assert f.read(1000) == (truth / 'one/big').read_bytes()[:1000]
+    fd = os.open(mount.path / 'one/big', os.O_RDONLY)
+    try:
+        assert os.pread(fd, 1000, 0) == (truth / 'one/big').read_bytes()[:1000]
         kill(mount.supervisor, number)
         if number == signal.SIGTERM:
             mount.gone()
             with pytest.raises(OSError):
-                os.pread(f.fileno(), 1000, 1 << 20)
+                os.pread(fd, 1000, 1 << 20)
         else:
             time.sleep(0.2)
             assert alive(mount.supervisor)
             read_right(truth, mount.path, '--only', 'one/d000')
+    finally:
+        with contextlib.suppress(OSError):      # what is left of a mount says so
+            os.close(fd)
 
 
 # ---- mounting and unmounting
@@ -140,7 +143,7 @@ def test_a_busy_mount_stays(lab, work):
     mount = lab.mount(image)
     with open(mount.path / 'one/big', 'rb'):
         done = lab.run('umount', mount.path)
-        assert done.rc == 1 and 'busy' in done.text, done
+        assert done.rc == 1 and str(mount.path) in done.text and 'in use' in done.text, done
         read_right(truth, mount.path, '--only', 'two')
     mount.umount()
 
@@ -272,10 +275,7 @@ def test_prometheus(lab, work):
             assert kind in ('counter', 'gauge', 'histogram', 'summary') and name not in typed, line
             typed[name] = kind
         elif line and not line.startswith('# HELP '):
-            match = METRIC.fullmatch(line)
-            assert match, line
-            base = re.sub('_(bucket|sum|count)$', '', match[1])
-            assert match[1] in typed or base in typed, line
+            assert METRIC.fullmatch(line), line
             seen.append(line.rpartition(' ')[0])
     assert len(set(seen)) == len(seen) > 5 and any(str(mount.path) in s for s in seen), done
 
@@ -327,15 +327,13 @@ def test_verify_drops_what_rotted(lab, work):
 
 def test_a_full_cache(lab, work, registry):
     """It serves as far as it goes, the rest is fetched again; the trouble is told."""
-    truth = work('estargz')[1]
     with mounted(lab.place / 'small', 'tmpfs', 3 << 20) as small:
         for tag in ('estargz', 'gzip'):
-            mount = lab.mount('%s/work:%s' % (registry.host, tag), '--cache', small)
+            mount = lab.mount('%s/work:%s' % (registry.host, tag), '--cache', small, '--cache-size=1G')
             read_right(work(tag)[1], mount.path)
-            done = lab.run('status', mount.path)
-            assert b'no space' in (done.out + done.err).lower() + lab.logs().lower(), (done, lab.logs())
+            assert 'no space' in mount.status()['cache_trouble'].lower()
+            assert b'no space' in lab.run('status', mount.path).out.lower()
             mount.umount()
-        assert truth
     assert not (lab.cache / 'v1').exists()
 
 
@@ -434,7 +432,8 @@ def test_a_read_ends_after_its_timeout(lab, work, registry):
             return False
     wait_until('the file reads right', 60, again, 0.2)
     read_right(truth, mount.path)
-    assert mount.status()['errors'] and registry.host in json.dumps(mount.status()['errors'])
+    said = json.dumps(mount.status()['errors'])
+    assert registry.host in said and 'layer 2 of' in said and 'bytes ' in said, said
 
 
 def test_a_record_is_replayed(lab, work, registry):
