@@ -275,7 +275,9 @@ def test_prometheus(lab, work):
             assert kind in ('counter', 'gauge', 'histogram', 'summary') and name not in typed, line
             typed[name] = kind
         elif line and not line.startswith('# HELP '):
-            assert METRIC.fullmatch(line), line
+            match = METRIC.fullmatch(line)
+            assert match, line
+            assert match[1] in typed or re.sub('_(bucket|sum|count)$', '', match[1]) in typed, line
             seen.append(line.rpartition(' ')[0])
     assert len(set(seen)) == len(seen) > 5 and any(str(mount.path) in s for s in seen), done
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "base/esc.h"
@@ -12,13 +13,14 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cmd/cmd.h"
+#include "cmd/metrics.h"
 #include "fuse/mount.h"
 #include "term/report.h"
 
+#define OBJECT_MAX_BYTES (64u * 1024 * 1024)
+
 struct status_args {
 	bool json, prometheus, help;
-	/* while mounts are shown */
-	size_t shown;
 };
 
 #define MEMBER(name) offsetof(struct status_args, name)
@@ -107,106 +109,54 @@ static void print_table(const struct json_value *root)
 	print_errors(json_get(root, "errors"));
 }
 
-/* ---- for Prometheus */
-
-/* A label's value: backslash, quote and newline are escaped, the rest is as it is. */
-static void print_label(const char *key, const char *value)
-{
-	printf("%s=\"", key);
-	for (const char *at = esc(value); *at; at++) {
-		if (*at == '\\' || *at == '"')
-			(void)putchar('\\');
-		(void)putchar(*at);
-	}
-	(void)putchar('"');
-}
-
-static void print_metric(const char *name, const struct json_value *root,
-			 const struct json_value *layer, double value)
-{
-	printf("rootlet_%s{", name);
-	print_label("directory", text(root, "directory"));
-	printf(",");
-	print_label("image", text(root, "image"));
-	if (layer) {
-		printf(",");
-		print_label("layer", text(layer, "digest"));
-		printf(",");
-		print_label("trust", text(layer, "trust"));
-	}
-	printf("} %.17g\n", value);
-}
-
-static void print_members(const struct json_value *root, const struct json_value *object,
-			  const struct json_value *layer, const char *prefix)
-{
-	for (json_member(m, object)) {
-		uint64_t value;
-		char name[96];
-		if (!json_u64(m.value, &value))
-			continue;
-		(void)snprintf(name, sizeof(name), "%s_%s", prefix, m.key);
-		print_metric(name, root, layer, (double)value);
-	}
-}
-
-/*
- * Cumulative, as Prometheus wants a histogram; the last bucket is without bound.  NAME_count is the
- * same as the last one.
- */
-static void print_latency(const struct json_value *root)
-{
-	const struct json_value *histogram = json_get(json_get(root, "total"), "latency_us");
-	uint64_t sum = 0;
-	for (size_t i = 0; i < json_count(histogram); i++) {
-		uint64_t value = 0;
-		(void)json_u64(json_at(histogram, i), &value);
-		sum += value;
-		printf("rootlet_fetch_seconds_bucket{");
-		print_label("directory", text(root, "directory"));
-		if (i + 1 < json_count(histogram))
-			printf(",le=\"%.6g\"} %" PRIu64 "\n", 250e-6 * (double)(1u << i), sum);
-		else
-			printf(",le=\"+Inf\"} %" PRIu64 "\n", sum);
-	}
-}
-
-static void print_prometheus(const struct json_value *root)
-{
-	const struct json_value *layers = json_get(root, "layers");
-	print_metric("up", root, NULL, str_equal(text(root, "state"), "serving"));
-	print_metric("restarts_total", root, NULL, (double)number(root, "restarts"));
-	print_metric("started_seconds", root, NULL, (double)number(root, "started"));
-	if (!layers)
-		return;
-	print_members(root, json_get(root, "kernel"), NULL, "kernel");
-	for (size_t i = 0; i < json_count(layers); i++)
-		print_members(root, json_at(layers, i), json_at(layers, i), "layer");
-	print_latency(root);
-}
-
 /* ---- */
 
-static int show(void *arg, const char *object, size_t size, struct err *err)
+/* All that answered. */
+struct mounts {
+	struct json **all; /* owned, each of them too */
+	size_t count, capacity;
+};
+
+static void mounts_release(struct mounts *mounts)
 {
-	struct status_args *args = arg;
-	AUTO(json) json = NULL;
+	for (size_t i = 0; i < mounts->count; i++)
+		json_free(mounts->all[i]);
+	free(mounts->all);
+}
+
+static int keep(void *arg, const char *object, size_t size, struct err *err)
+{
+	struct mounts *mounts = arg;
+	struct json *json = NULL;
 	int r = json_parse(&json, object, size, 0, err);
 	if (r < 0)
 		return err_wrap(err, r, "read a mount's status");
-	if (!args->json && !args->prometheus && args->shown > 0)
-		printf("\n");
-	args->shown++;
-	if (args->json) {
-		auto_str line = STR_MAX(64u * 1024 * 1024);
-		json_add_value(&line, json_root(json));
-		printf("%s\n", str_text(&line));
-	} else if (args->prometheus) {
-		print_prometheus(json_root(json));
-	} else {
-		print_table(json_root(json));
-	}
+	mounts->all = mem_grow(mounts->all, &mounts->capacity, mounts->count, sizeof(json));
+	mounts->all[mounts->count++] = json;
 	return 0;
+}
+
+static void print_json(const struct json_value *root)
+{
+	auto_str line = STR_MAX(OBJECT_MAX_BYTES);
+	json_add_value(&line, root);
+	printf("%s\n", str_text(&line));
+}
+
+static void print(const struct mounts *mounts, const struct status_args *args)
+{
+	if (args->prometheus) {
+		metrics_print(mounts->all, mounts->count);
+		return;
+	}
+	for (size_t i = 0; i < mounts->count; i++) {
+		if (args->json) {
+			print_json(json_root(mounts->all[i]));
+			continue;
+		}
+		printf("%s", i > 0 ? "\n" : "");
+		print_table(json_root(mounts->all[i]));
+	}
 }
 
 static int run(int argc, char **argv)
@@ -225,8 +175,12 @@ static int run(int argc, char **argv)
 		(void)err_set(&err, EINVAL, "wants one directory or none, and one format");
 		return cmd_usage(cmd_status.name, &err);
 	}
-	r = mount_status(operands ? argv[1] : NULL, show, &args, &err);
-	return r < 0 ? cmd_fail(r, &err) : cmd_finish_stdout();
+	__attribute__((cleanup(mounts_release))) struct mounts mounts = { 0 };
+	r = mount_status(operands ? argv[1] : NULL, keep, &mounts, &err);
+	if (r < 0)
+		return cmd_fail(r, &err);
+	print(&mounts, &args);
+	return cmd_finish_stdout();
 }
 
 const struct command cmd_status = {

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +27,8 @@
 #include "fuse/mountinfo.h"
 
 #define DEVICE "/dev/fuse"
+#define DEVICE_MAJOR 10u /* kernel's Documentation/admin-guide/devices.txt */
+#define DEVICE_MINOR 229u
 #define OPTIONS_MAX_BYTES 2048
 #define SOURCE_MAX_BYTES 256
 #define STATUS_MAX_BYTES (64u * 1024)
@@ -34,8 +37,12 @@
 static int open_device(int *fd, struct err *err)
 {
 	*fd = open(DEVICE, O_RDWR | O_CLOEXEC);
-	if (*fd >= 0)
+	struct stat st;
+	if (*fd >= 0 && fstat(*fd, &st) == 0 && S_ISCHR(st.st_mode) &&
+	    st.st_rdev == makedev(DEVICE_MAJOR, DEVICE_MINOR))
 		return 0;
+	if (*fd >= 0)
+		return err_set(err, EOPNOTSUPP, "'" DEVICE "' is not the device of FUSE");
 	if (errno == ENOENT || errno == ENODEV || errno == ENXIO)
 		return err_set(err, EOPNOTSUPP,
 			       "there is no " DEVICE ": load the kernel's 'fuse' module, or give "
@@ -131,7 +138,8 @@ int attach_unmount(const char *directory, bool lazily, struct err *err)
 	if (errno == EPERM && geteuid() != 0)
 		return fusermount_unmount(directory, lazily, err);
 	if (errno == EBUSY)
-		return err_set(err, EBUSY, "'%s' is in use", esc(directory));
+		return err_set(err, EBUSY, "'%s' is busy: something of it is in use",
+			       esc(directory));
 	return err_sys(err, "unmount '%s'", esc(directory));
 }
 

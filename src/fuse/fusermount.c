@@ -175,7 +175,14 @@ int fusermount_unmount(const char *directory, bool lazily, struct err *err)
 	int r = start(&run, lazily ? later : now, false, err);
 	if (r < 0)
 		return r;
-	return finish(&run) ? 0 : refused(&run, err);
+	if (finish(&run))
+		return 0;
+	struct err why = { 0 };
+	r = refused(&run, &why);
+	if (r == -EBUSY)
+		return err_set(err, EBUSY, "'%s' is busy: something of it is in use",
+			       esc(directory));
+	return err_set(err, -r, "unmount '%s': %s", esc(directory), why.text);
 }
 
 bool fusermount_exists(void)

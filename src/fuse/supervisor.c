@@ -116,6 +116,13 @@ static void give_up(struct supervisor *s, const struct err *err)
 	fail(s, -EIO, err);
 }
 
+static enum death_cause cause_of(int status)
+{
+	if (!WIFSIGNALED(status))
+		return DEATH_FAILED;
+	return WTERMSIG(status) == SIGKILL ? DEATH_KILLED : DEATH_CRASHED;
+}
+
 static void recover(struct supervisor *s, int status)
 {
 	struct err err = { 0 };
@@ -126,7 +133,7 @@ static void recover(struct supervisor *s, int status)
 	}
 	struct death death = {
 		.now_ms = now_ms(),
-		.killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
+		.cause = cause_of(status),
 		.waiting = supervisor_is_asked(s),
 		.answers = fs_counters_sum(&s->shared->counters),
 	};
