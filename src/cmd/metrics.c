@@ -31,20 +31,20 @@ static const struct metric metrics[] = {
 	{ "file_bytes", "gauge", "Sizes of all files of the image.", OF_MOUNT, "file_bytes" },
 	{ "lookups_total", "counter", "Names looked up.", OF_KERNEL, "lookups" },
 	{ "attributes_total", "counter", "Attributes asked for.", OF_KERNEL, "attributes" },
-	{ "listings_total", "counter", "Pieces of directories.", OF_KERNEL, "directories" },
+	{ "listings_total", "counter", "Parts of directories.", OF_KERNEL, "directories" },
 	{ "reads_total", "counter", "Reads of files.", OF_KERNEL, "reads" },
 	{ "read_bytes_total", "counter", "Bytes read.", OF_KERNEL, "read_bytes" },
 	{ "read_waits_total", "counter", "Reads that had to wait.", OF_KERNEL, "read_waits" },
 	{ "read_errors_total", "counter", "Reads that failed.", OF_KERNEL, "read_errors" },
 	{ "layer_blob_bytes", "gauge", "Compressed size.", OF_LAYER, "blob_bytes" },
-	{ "layer_spans", "gauge", "Pieces it has.", OF_LAYER, "spans" },
-	{ "layer_spans_present", "gauge", "Pieces that are cached.", OF_LAYER, "spans_present" },
+	{ "layer_spans", "gauge", "Spans it has.", OF_LAYER, "spans" },
+	{ "layer_spans_present", "gauge", "Spans that are cached.", OF_LAYER, "spans_present" },
 	{ "layer_requests_total", "counter", "Requests made for it.", OF_LAYER, "requests" },
 	{ "layer_fetched_bytes_total", "counter", "Bytes received.", OF_LAYER, "fetched_bytes" },
-	{ "layer_cache_hits_total", "counter", "Pieces at hand.", OF_LAYER, "cache_hits" },
-	{ "layer_cache_misses_total", "counter", "Pieces waited for.", OF_LAYER, "cache_misses" },
+	{ "layer_cache_hits_total", "counter", "Spans at hand.", OF_LAYER, "cache_hits" },
+	{ "layer_cache_misses_total", "counter", "Spans waited for.", OF_LAYER, "cache_misses" },
 	{ "layer_retries_total", "counter", "Requests made again.", OF_LAYER, "retries" },
-	{ "layer_errors_total", "counter", "Pieces that failed.", OF_LAYER, "errors" },
+	{ "layer_errors_total", "counter", "Spans that failed.", OF_LAYER, "errors" },
 };
 
 static const char *text(const struct json_value *object, const char *key)
@@ -147,7 +147,7 @@ void metrics_print(struct json *const *mounts, size_t count)
 		for (size_t i = 0; i < count; i++)
 			print_metric(&metrics[m], json_root(mounts[i]));
 	}
-	print_head("fetch_seconds", "histogram", "How long pieces were waited for.");
+	print_head("fetch_seconds", "histogram", "How long spans were waited for.");
 	for (size_t i = 0; i < count; i++)
 		print_latency(json_root(mounts[i]));
 }

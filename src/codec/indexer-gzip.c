@@ -91,7 +91,7 @@ static int advance(struct gzip_indexer *g, struct decoder_io *io, struct gzip_bl
 static int step(struct gzip_indexer *g, struct decoder_io *io, bool *moved,
 		struct gzip_inflated *end, struct err *err)
 {
-	struct gzip_block block;
+	struct gzip_block block = { 0 };
 	const uint8_t *in = io->in, *out = io->out;
 	int stop = advance(g, io, &block, end, err);
 	if (stop < 0)

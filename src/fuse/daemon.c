@@ -209,8 +209,13 @@ static int serve(struct state *state, struct err *err)
 	if (r < 0)
 		return r;
 	(void)prctl(PR_SET_PDEATHSIG, 0);
-	struct fs fs;
-	fs_init(&fs, state->lazy, state->daemon->counters);
+	struct fs fs = {
+		.lazy = state->lazy,
+		.counters = state->daemon->counters,
+		.late = log_line,
+		.arg = state,
+	};
+	fs_init(&fs);
 	AUTO(fs_session) session = NULL;
 	r = fs_session_new(&session, &fs, TAKE_FD(device), message.init, message.init_size, err);
 	if (r < 0)

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -26,6 +27,7 @@ struct call {
 	struct lazy_request request; /* first: the request is the call */
 	fuse_req_t req;
 	struct fs *fs;
+	unsigned layer; /* of the file */
 	/* Who answers: the first to set it.  Afterwards REQ is the answerer's, the call that of
 	 * who ends the read. */
 	atomic_bool answered;
@@ -70,9 +72,23 @@ static void end(struct call *call, int r, size_t got)
 	free(call);
 }
 
+/* Other failures are told by who fetches. */
+static void say_late(struct call *call, const struct err *err)
+{
+	struct fs *fs = call->fs;
+	int64_t now = time(NULL);
+	if (!fs->late || atomic_exchange(&fs->late_s, now) == now)
+		return;
+	char text[ERR_TEXT_MAX_BYTES];
+	(void)snprintf(text, sizeof(text), "read a file of '%s', layer %u: %s",
+		       lazy_image(fs->lazy)->repo->name, call->layer + 1u, err_text(err));
+	fs->late(fs->arg, text);
+}
+
 static void done(struct lazy_request *request, int r, size_t got, const struct err *err)
 {
-	(void)err; /* lazy said it to the log */
+	if (r == -ETIMEDOUT)
+		say_late((struct call *)request, err);
 	end((struct call *)request, r, got);
 }
 
@@ -134,7 +150,7 @@ void fs_read(fuse_req_t req, fuse_ino_t number, size_t size, off_t offset,
 		(void)fuse_reply_err(req, ENOMEM);
 		return;
 	}
-	*call = (struct call){ .request = { done }, .req = req, .fs = fs };
+	*call = (struct call){ .request = { done }, .req = req, .fs = fs, .layer = inode->layer };
 	if (!arm(call)) {
 		end(call, -EINTR, 0);
 		return;

@@ -52,10 +52,9 @@ static bool find_acls(const struct rootfs *rootfs)
 	return false;
 }
 
-void fs_init(struct fs *fs, struct lazy *lazy, struct fs_counters *counters)
+void fs_init(struct fs *fs)
 {
-	const struct rootfs *rootfs = lazy_rootfs(lazy);
-	*fs = (struct fs){ .lazy = lazy, .counters = counters };
+	const struct rootfs *rootfs = lazy_rootfs(fs->lazy);
 	fs->has_xattrs = rootfs_has_xattrs(rootfs);
 	fs->has_acls = fs->has_xattrs && find_acls(rootfs);
 }

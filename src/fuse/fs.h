@@ -28,12 +28,16 @@ uint64_t fs_counters_sum(const struct fs_counters *counters);
 struct fs {
 	struct lazy *lazy;	      /* borrowed */
 	struct fs_counters *counters; /* borrowed */
-	bool has_xattrs;	      /* the following by fs_init */
+	/* Reads that nobody answered in time, at most a line a second; any thread; may be NULL. */
+	void (*late)(void *arg, const char *text);
+	void *arg;
+	_Atomic int64_t late_s; /* when it was last said */
+	bool has_xattrs;	/* by fs_init */
 	bool has_acls;
 };
 
-/* LAZY must outlive it, and what was asked of it. */
-void fs_init(struct fs *fs, struct lazy *lazy, struct fs_counters *counters);
+/* After lazy, counters, late and arg were set; LAZY must outlive what was asked of it. */
+void fs_init(struct fs *fs);
 
 /* The operations; userdata of the session is a struct fs. */
 const struct fuse_lowlevel_ops *fs_ops(void);

@@ -138,7 +138,7 @@ static void want_landmarks(struct lazy *lazy)
 static size_t drop_present(const struct lazy *lazy, struct fetch_span *spans, size_t count)
 {
 	size_t used = 0;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; spans && i < count; i++)
 		if (!cache_spans_has(lazy->layers[spans[i].layer].spans, spans[i].span))
 			spans[used++] = spans[i];
 	return used;

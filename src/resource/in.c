@@ -174,8 +174,9 @@ static int get_rootfs(struct get *get, struct err *err)
 {
 	AUTO(image) image = NULL;
 	int r = mount_rootfs(get, err);
-	if (r == 0)
-		r = image_open(&image, &get->ref, &get->session->images, 0, err);
+	if (r < 0)
+		return r;
+	r = image_open(&image, &get->ref, &get->session->images, 0, err);
 	if (r < 0)
 		return r;
 	/* An image without layers gets no rootfs/, as with registry-image. */
