@@ -247,7 +247,8 @@ def test_status(lab, work, registry):
     assert [layer['table'] for layer in status['layers']] == ['estargz'] * 2
     for layer in status['layers']:
         assert layer['trust'] == 'bound' and layer['blob_bytes'] > 1 << 20
-        assert {'digest', 'requests', 'fetched_bytes', 'cache_hits', 'cache_misses', 'retries', 'errors'} <= set(layer), layer
+        counted = {'requests', 'fetched_bytes', 'cache_hits', 'cache_misses', 'retries', 'errors'}
+        assert counted <= set(layer) and layer['digest'].startswith('sha256:'), layer
     first = status['layers'][0]
     assert first['requests'] > 0 and 0 < first['fetched_bytes'] < first['blob_bytes'] + 100000
     shown = lab.run('status')
@@ -415,9 +416,8 @@ def test_a_clock_set_back(lab, work, registry):
 
 
 # ---- waiting, recording, filling
-def test_a_read_ends_after_its_timeout(lab, work, registry):
-    """The registry answers and then says nothing: EIO in time; when it speaks again the same file reads right."""
-    truth = work('estargz')[1]
+def test_a_read_ends_after_its_timeout(lab, registry):
+    """The registry answers and then says nothing: EIO in time, and why.  How it recovers: test_mount_faults.py."""
     mount = lab.mount(registry.host + '/work:estargz', '--read-timeout=1', '--no-prefetch')
     registry.configure({'fault': 'stall', 'match': {'kind': 'blob'}, 'at': 10, 'seconds': 600})
     began = time.monotonic()
@@ -425,15 +425,6 @@ def test_a_read_ends_after_its_timeout(lab, work, registry):
         f.read(1)
     assert e.value.errno == 5 and 0.5 < time.monotonic() - began < 20
     assert os.listdir(mount.path) and os.stat(mount.path / 'one/big').st_size, 'the rest answers'
-    registry.configure()
-
-    def again():
-        try:
-            return (mount.path / 'two/big').read_bytes() == (truth / 'two/big').read_bytes()
-        except OSError:
-            return False
-    wait_until('the file reads right', 60, again, 0.2)
-    read_right(truth, mount.path)
     said = json.dumps(mount.status()['errors'])
     assert registry.host in said and 'layer 2 of' in said and 'bytes ' in said, said
 
