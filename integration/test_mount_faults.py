@@ -299,24 +299,25 @@ def take_away(lab, at):
     at.rmdir()
 
 
-def unlike(eager, mounted):
-    """Paths whose bytes or attributes are not the eager tree's; a file that cannot be read is no wrong byte."""
+SIZE = 7        # where it is in a listing
+
+
+def unlike(eager, mounted, damaged=False):
+    """Paths whose bytes or attributes are not the eager tree's; a file that cannot be read is no wrong byte.
+    DAMAGED: then its size, which the table has wrong, is none either."""
     bad = []
     for path in sorted(eager.keys() | mounted.keys()):
         a, b = eager.get(path), mounted.get(path)
         unread = a and b and a[0] == stat.S_IFREG and isinstance(b[-1], int)
+        if unread and damaged:
+            a = a[:SIZE] + b[SIZE:SIZE + 1] + a[SIZE + 1:]
         if a != b and not (unread and a[:-1] == b[:-1]):
             bad.append((path, shown(a), shown(b)))
     return bad
 
 
 def shown(what):
-    return what and [w[:40] if isinstance(w, bytes) else w for w in what]
-
-
-# A table that the manifest names may say what the archive does not: its maker is who made the image.  What is read is
-# then what the table's digests say, until the layer is filled and found to differ.
-BOUND_LIES = {}
+    return what and [w[:40] if isinstance(w, (bytes, str)) else str(w)[:300] for w in what]
 
 
 @pytest.mark.parametrize('name', [c['name'] for c in LAZY])
@@ -334,13 +335,17 @@ def test_a_table_that_lies(shared, eager, padded, place, work_layout, name):
         finally:
             take_away(shared, at)
         true = tree_of(eager(image))
-        assert unlike(true, tree) == BOUND_LIES.get(name, []), status
+        assert unlike(true, tree, case['expect_lazy'] == 'eio') == [], status
         errors = [p for p, w in tree.items() if w[0] == stat.S_IFREG and isinstance(w[-1], int)]
         if case['expect_lazy'] in ('ok', 'fallback', 'reject'):
             assert errors == [], (errors, status)
         if name.endswith('-ok'):
             assert status['layers'][-1]['table'] in ('estargz', 'zstd:chunked', 'scan')
     read_right(eager('oci:%s:estargz' % work_layout), shared.honest.path, '--only', 'one/d000')
+
+
+# What ext4 cannot hold, and the mount can: 4 900 attributes of one file, a time behind the year 2446.
+MORE_THAN_EXT4 = {('xattr-many', b'f'), ('pax-times', b'far')}
 
 
 @pytest.mark.parametrize('level', OTHERS)
@@ -362,9 +367,9 @@ def test_other_hostile_images(shared, rootlet, corpus, place, work_layout, eager
         made = rootlet('unpack', '--quiet', '--devices', image, root)
         if made.rc:
             return [(case['name'], 'mounted, but not unpacked', made)]
-        return [(case['name'], *d) for d in unlike(tree_of(root), tree)]
+        return [(case['name'], *d) for d in unlike(tree_of(root), tree) if (case['name'], d[0]) not in MORE_THAN_EXT4]
 
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         bad = [b for found in pool.map(one, cases) for b in found]
-    assert bad == []
+    assert not bad, "\n".join(map(repr, bad))
     assert compare_trees(eager('oci:%s:estargz' % work_layout) / 'two', shared.honest.path / 'two') == []

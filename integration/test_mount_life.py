@@ -78,6 +78,15 @@ def test_a_daemon_that_always_crashes_is_given_up(lab, work):
     mount.gone()
 
 
+def kill_everything(mount, dice):
+    """In any order, but none that lets the supervisor start another daemon meanwhile; who it was."""
+    kill(mount.supervisor, signal.SIGSTOP)
+    everything = [mount.supervisor, *children(mount.supervisor)]
+    for pid in dice.sample(everything, len(everything)):
+        kill(pid)
+    return everything
+
+
 def test_after_everything_was_killed_the_next_mount_reads_right(lab, work, registry):
     truth, dice = work('estargz')[1], random.Random(1)
     image, at = registry.host + '/work:estargz', lab.place / 'm'
@@ -86,9 +95,7 @@ def test_after_everything_was_killed_the_next_mount_reads_right(lab, work, regis
         mount = lab.mount(image, '--cache-size=6M', at=at)
         readers = Readers(truth, at, '--loop', '--drop', '--threads', 8)
         time.sleep(dice.uniform(0.05, 0.4))
-        everything = [mount.supervisor, *children(mount.supervisor)]
-        for pid in dice.sample(everything, len(everything)):
-            kill(pid)
+        everything = kill_everything(mount, dice)
         readers.stop()
         got = readers.result()
         assert got['wrong'] == [], got
@@ -103,12 +110,26 @@ def test_after_everything_was_killed_the_next_mount_reads_right(lab, work, regis
     assert lab.records() == []
 
 
+def test_a_daemon_without_its_supervisor_goes_on(lab, work):
+    """It serves; the directory is not mounted on twice; umount ends it."""
+    image, truth = work('gzip')
+    mount = lab.mount(image)
+    daemon = mount.daemon()
+    kill(mount.supervisor)
+    wait_until('the supervisor lives', 10, lambda: not alive(mount.supervisor))
+    read_right(truth, mount.path, '--only', 'two')
+    lab.refuses(1, ['mounted', str(daemon)], image, at=mount.path)
+    assert lab.run('umount', mount.path).rc == 0
+    mount.gone()
+    wait_until('the daemon lives', 10, lambda: not alive(daemon))
+    assert lab.records() == []
+
+
 def test_the_dead_mount_of_another_directory_is_swept(lab, work):
     """Records of what was killed do not stay."""
     image, _ = work('gzip')
     mount = lab.mount(image)
-    for pid in [mount.supervisor, *children(mount.supervisor)]:
-        kill(pid)
+    kill_everything(mount, random)
     lab.mounts.remove(mount)
     done = lab.run('umount', mount.path)
     assert done.rc == 0, done
