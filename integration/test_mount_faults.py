@@ -132,16 +132,18 @@ def prepared(rootlet, fuse, server, authfile, disk, scratch):
         lab.mount(server.host + '/img:x', '--authfile', authfile, '--no-prefetch').umount()
         for layers in lab.cache.rglob('layers'):
             shutil.rmtree(layers)
-        yield lab.cache
+    yield lab.cache
     shutil.rmtree(disk / 'mount-prepared')
 
 
-def mount_prepared(lab, prepared, server, authfile, *options):
+OPTIONS = ['--no-prefetch', '--read-timeout=%d' % TIMEOUT]
+
+
+def mount_prepared(lab, prepared, server, authfile):
     """A mount whose first reads go to the registry."""
-    if prepared and not lab.cache.exists():
+    if prepared:
         subprocess.run(['cp', '-a', prepared, lab.cache], check=True)
-    return lab.mount(server.host + '/img:x', '--authfile', authfile, '--no-prefetch',
-                     '--read-timeout=%d' % TIMEOUT, *options)
+    return lab.mount(server.host + '/img:x', '--authfile', authfile, *OPTIONS)
 
 
 @pytest.mark.parametrize('row', ROWS, ids=lambda row: row.label)
@@ -215,13 +217,24 @@ def test_the_registry_goes_away_and_comes_back(lab, prepared, images, authfile, 
         second.stop()
 
 
-def test_random_faults(lab, prepared, server, authfile, truth):
-    """Two mounts with hardly any cache, readers in random order, another seed every moment."""
+def test_random_faults(lab, work_layout, eager, place):
+    """Two mounts with hardly any cache, readers in random order, another seed every moment; more than memory keeps."""
+    truth = eager('oci:%s:estargz' % work_layout)
+    server = FaultRegistry(work_layout, place / 'registry')
+    server.configure(auth=BEARER)
+    authfile = faultlib.authfile(place / 'auth.json', server.host)
+    options = ['--authfile', authfile, '--cache-size=1M', *OPTIONS]
+    mounts = [lab.mount(server.host + '/img:estargz', *options) for _ in range(2)]
+    try:
+        until_enough(server, truth, mounts)
+    finally:
+        server.stop()
+
+
+def until_enough(server, truth, mounts):
     wanted = int(os.environ.get('ROOTLET_FAULT_REQUESTS', 1000))
     seed = int(os.environ.get('ROOTLET_FAULT_SEED', 1))
     total = {'requests': 0, 'faults': 0, 'reads': 0, 'errors': 0}
-    server.configure(auth=BEARER)
-    mounts = [mount_prepared(lab, prepared, server, authfile, '--cache-size=1M') for _ in range(2)]
     while total['requests'] < wanted:
         server.configure(*random_rules(seed), auth=dict(BEARER, expires_requests=7), seed=seed)
         readers = [Readers(truth, m.path, '--drop', '--shuffle', '--threads', 6) for m in mounts]
