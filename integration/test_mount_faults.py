@@ -1,7 +1,8 @@
 """A mount over a registry that does everything wrong, and images that lie in their tables of contents.
 
 Always: right bytes or an error, in time; never a wrong byte, a hang or a crash; and a mount that works again when the
-fault has ended.  ROOTLET_FAULT_REQUESTS, ROOTLET_FAULT_SEED as in test_faults.py (here 1 000 requests).
+fault has ended.  ROOTLET_FAULT_REQUESTS, ROOTLET_FAULT_SEED as in test_faults.py (here 1 000 requests); many of them
+need ROOTLET_LAB_SECONDS, see mountlib.py.
 """
 import concurrent.futures, json, os, shutil, stat, subprocess, time
 

@@ -1,6 +1,7 @@
 """The life of a mount: processes killed, disks full, mount points busy, caches shared; what happens, what is said.
 
-ROOTLET_KILLS=N kills the daemon N times (10) under the readers, ROOTLET_KILLS_ALL=N everything (3).
+ROOTLET_KILLS=N kills the daemon N times (10) under the readers, ROOTLET_KILLS_ALL=N everything (3); many of them need
+ROOTLET_LAB_SECONDS, see mountlib.py.
 """
 import concurrent.futures, contextlib, json, os, random, re, shutil, signal, socket, subprocess, time
 
