@@ -9,7 +9,8 @@ import contextlib, json, os, pathlib, re, signal, stat, subprocess, sys, threadi
 import runner
 
 LAB = pathlib.Path(__file__).resolve().parent / 'lab'
-LIVES_SECONDS = 300         # of a lab; then its mounts are torn down under their readers
+# Of a lab; then its mounts are torn down under their readers.  Runs of many kills or faults need more.
+LIVES_SECONDS = int(os.environ.get('ROOTLET_LAB_SECONDS', 300))
 SANITIZED = re.compile(rb'Sanitizer|: runtime error: ')
 
 

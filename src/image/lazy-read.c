@@ -319,12 +319,26 @@ static bool hold(struct reading *r)
 	return false;
 }
 
+/* What was waited for: as the fetcher says it of spans that failed. */
+static int overdue(const struct reading *r, struct err *err)
+{
+	const struct fetch_span *first = &r->pieces->wait.span;
+	const struct lazy_layer *layer = &r->lazy->layers[first->layer];
+	const struct table_span *span = table_span(layer->table, first->span);
+	return err_set(err, ETIMEDOUT,
+		       "layer %zu of '%s': bytes %llu-%llu of blob '%s': no answer within %u ms",
+		       layer->number + 1, r->lazy->image->repo->name,
+		       (unsigned long long)span->blob_offset,
+		       (unsigned long long)(span->blob_offset + span->blob_size - 1),
+		       digest_show(&layer->descriptor->digest), r->lazy->options.read_timeout_ms);
+}
+
 static void expire(struct reading *r)
 {
 	struct err err = { 0 };
-	int code = err_set(&err, ETIMEDOUT, "no answer within %u ms",
-			   r->lazy->options.read_timeout_ms);
+	int code = overdue(r, &err);
 	fail(r, code, &err);
+	lazy_log(r->lazy, "%s", err_text(&err));
 	for (struct piece *p = r->pieces; p; p = p->next)
 		if (fetcher_forget(r->lazy->fetcher, &p->wait))
 			put_reading(r);
