@@ -44,8 +44,10 @@ static const struct command cmd_in = {
 static const struct command cmd_out = {
 	.name = "out",
 	.operands = "DIR",
-	.summary = "Concourse: push an image (not in this release)",
-	.about = "Pushing is not part of this release: this says so and exits with status 7.\n",
+	.summary = "Concourse: push an image from a directory",
+	.about = "Reads {\"source\": ..., \"params\": ...} on standard input, pushes the image\n"
+		 "that params.image names below DIR, prints its version and metadata as JSON.\n"
+		 "docs/concourse.md has the fields.\n",
 	.run = resource_out,
 };
 

@@ -100,7 +100,7 @@ static int on_ready(void *arg, char *remote, char *local, int remote_port, int l
 	(void)remote_port;
 	(void)local_port;
 	struct http_transfer *t = arg;
-	stall_start(&t->stall, t->http->low_speed_ms, http_now_ms());
+	stall_start(&t->stall, t->low_speed_ms, http_now_ms());
 	t->sent = true;
 	struct sockaddr_storage addr;
 	if (!t->direct_public)

@@ -101,7 +101,7 @@ static int raise_late(const struct http_transfer *t, struct err *err)
 
 static int raise_stall(const struct http_transfer *t, struct err *err)
 {
-	unsigned seconds = t->http->low_speed_ms / 1000;
+	unsigned seconds = t->low_speed_ms / 1000;
 	if (!t->answered)
 		return err_set(err, ETIMEDOUT, "'%s' did not answer within %u s", t->host, seconds);
 	return err_set(err, ETIMEDOUT, "'%s' stalled: under %u bytes/s for %u s", t->host,

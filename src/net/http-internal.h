@@ -21,6 +21,7 @@
 #include "net/headers.h"
 #include "net/http-group.h"
 #include "net/http.h"
+#include "net/http-upload.h"
 #include "net/proxy.h"
 #include "net/stall.h"
 #include "net/trust.h"
@@ -77,6 +78,7 @@ struct http_transfer {
 	bool direct_public;	   /* refuse private addresses at connecting; constant */
 	bool is_head;		   /* constant */
 	unsigned total_timeout_ms; /* constant; 0: none */
+	unsigned low_speed_ms;	   /* constant */
 
 	/* guarded by http->mutex */
 	unsigned wishes;
@@ -96,6 +98,7 @@ struct http_transfer {
 	pthread_mutex_t mutex; /* guards what follows */
 	pthread_cond_t changed;
 	struct body body;
+	struct upload upload;
 	size_t wanted; /* the owner waits until so many bytes are here; 0: it does not wait */
 	bool answered; /* the headers are complete */
 	bool paused;   /* the body was full, the thread waits for a resume */

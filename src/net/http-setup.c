@@ -38,6 +38,17 @@ static bool set_fixed(CURL *easy)
 	       SET(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 }
 
+static bool set_body(struct http_transfer *t, const struct http_request *request)
+{
+	if (request->stream)
+		return upload_setup(t, request);
+	/* copied: a server may answer before it has read everything */
+	return SET(t->easy, CURLOPT_POST, 1L) &&
+	       SET(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size) &&
+	       SET(t->easy, CURLOPT_COPYPOSTFIELDS, request->body ? request->body : "") &&
+	       SET(t->easy, CURLOPT_CUSTOMREQUEST, request->method);
+}
+
 static int set_method(struct http_transfer *t, const struct http_request *request, struct err *err)
 {
 	bool good = false;
@@ -45,11 +56,11 @@ static int set_method(struct http_transfer *t, const struct http_request *reques
 		good = SET(t->easy, CURLOPT_HTTPGET, 1L);
 	else if (str_equal(request->method, "HEAD"))
 		good = t->is_head = SET(t->easy, CURLOPT_NOBODY, 1L);
-	else if (str_equal(request->method, "POST"))
-		/* copied: a server may answer before it has read everything */
-		good = SET(t->easy, CURLOPT_POST, 1L) &&
-		       SET(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size) &&
-		       SET(t->easy, CURLOPT_COPYPOSTFIELDS, request->body ? request->body : "");
+	else if (str_equal(request->method, "POST") || str_equal(request->method, "PUT") ||
+		 str_equal(request->method, "PATCH"))
+		good = set_body(t, request);
+	else if (str_equal(request->method, "DELETE"))
+		good = SET(t->easy, CURLOPT_CUSTOMREQUEST, "DELETE");
 	return good ? 0 : err_set(err, EINVAL, "method '%s'", esc(request->method));
 }
 
@@ -116,6 +127,8 @@ static int set_tls(struct http_transfer *t, const struct http_tls *tls, struct e
 static int set_times(struct http_transfer *t, const struct http_request *request, struct err *err)
 {
 	t->total_timeout_ms = request->total_timeout_ms;
+	t->low_speed_ms = request->low_speed_seconds ? request->low_speed_seconds * 1000
+						     : t->http->low_speed_ms;
 	bool good = SET(t->easy, CURLOPT_FRESH_CONNECT, request->fresh_connection ? 1L : 0L) &&
 		    SET(t->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)t->http->connect_timeout_ms) &&
 		    SET(t->easy, CURLOPT_TIMEOUT_MS, (long)request->total_timeout_ms);

@@ -21,6 +21,7 @@ static void release(struct http_transfer *t)
 	str_release(&t->blob);
 	headers_release(&t->headers);
 	body_release(&t->body);
+	body_release(&t->upload.pieces);
 	pthread_cond_destroy(&t->changed);
 	pthread_mutex_destroy(&t->mutex);
 	free(t->host);
@@ -66,7 +67,10 @@ int http_open(struct http_transfer **out, struct http *http, const struct http_r
 	if (t->group)
 		atomic_fetch_add_explicit(&t->group->requests, 1, memory_order_relaxed);
 	http_ask(http, t, HTTP_START);
-	r = wait_for_answer(t, err);
+	if (request->stream)
+		r = upload_feed(t, request->stream, err);
+	if (r == 0)
+		r = wait_for_answer(t, err);
 	if (r < 0)
 		http_transfer_free(t);
 	else

@@ -52,7 +52,7 @@ static struct http_transfer *take_asked(struct http *http, unsigned *wishes)
 
 static void attach(struct http *http, struct http_transfer *transfer)
 {
-	stall_start(&transfer->stall, http->low_speed_ms, http_now_ms());
+	stall_start(&transfer->stall, transfer->low_speed_ms, http_now_ms());
 	if (curl_multi_add_handle(http->multi, transfer->easy) != CURLM_OK) {
 		http_finish(transfer, CURLE_FAILED_INIT);
 		return;

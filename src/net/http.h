@@ -8,6 +8,9 @@
  * reads it (http_proxy, https_proxy, no_proxy, also in capitals except HTTP_PROXY), never for
  * loopback addresses.
  *
+ * A body to be sent is memory, or a stream of known size that is read in the thread that called
+ * http_open: it may come from another transfer of the same http.
+ *
  * Limits: connect 10 s; fewer than 1 KiB/s over 20 s ends a transfer with -ETIMEDOUT; headers of
  * all answers to a request at most 300 KiB and 1000 lines; 16 informational answers.
  */
@@ -23,6 +26,7 @@
 struct http;	      /* the thread and its connections; share one per program */
 struct http_transfer; /* one request in flight */
 struct http_group;    /* net/http-group.h */
+struct stream;	      /* base/stream.h */
 
 struct http_options {
 	const char *user_agent;	     /* borrowed for the call; NULL: "rootlet/VERSION" */
@@ -40,17 +44,20 @@ struct http_tls {
 };
 
 struct http_request {
-	const char *method;	    /* "GET", "HEAD", "POST" */
+	const char *method;	    /* "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE" */
 	const char *url;	    /* http:// or https:// */
 	const char *const *headers; /* "Name: value", NULL-terminated, or NULL */
-	const void *body;	    /* for POST; borrowed until http_open returns */
+	const void *body;	    /* for POST and PUT; borrowed until http_open returns */
 	size_t body_size;
+	struct stream *stream; /* for PUT and PATCH instead: borrowed until http_open returns */
+	uint64_t stream_size;  /* exactly so many bytes are taken from it */
 	const struct http_tls *tls; /* NULL: system trust */
 	bool refuse_private;	    /* connect to no loopback, link-local, private, CGNAT or
 				       unspecified address, whatever the name says (the connected
 				       address is judged; behind a proxy only a literal can be) */
 	bool fresh_connection;	    /* do not use one that is open: what came on it was bad */
 	unsigned total_timeout_ms;  /* 0: none (blobs); small answers have one */
+	unsigned low_speed_seconds; /* 0: that of the options; longer for what a server works on */
 	struct http_group *group;   /* borrowed until the transfer is freed; NULL: none */
 };
 
@@ -63,7 +70,8 @@ DEFINE_AUTO(http)
  * Send a request; returns when the final answer's headers are here.  -EAGAIN no connection, or it
  * broke; -ETIMEDOUT; -EPROTO no HTTP, too many headers, a refused address or a certificate that is
  * not trusted (text says which, and names the host); -EINVAL a URL that is not http(s); -ECANCELED
- * the group was aborted.
+ * the group was aborted.  Of a stream: its own errors, -EBADMSG when it has another size; a server
+ * may answer before it has seen all of it, then the rest is not read.
  */
 MUST_USE int http_open(struct http_transfer **out, struct http *http,
 		       const struct http_request *request, struct err *err);

@@ -1,5 +1,5 @@
 /*
- * The token of an endpoint.  One scope is asked for (pull of the endpoint's repository), so there
+ * The token of an endpoint.  One set of scopes is asked for (the endpoint's repository), so there
  * is one token.  A fetch is a flight: who finds one under way waits for its end and takes its
  * result, good or bad, so ten layers that meet a dead token cost one request.
  */

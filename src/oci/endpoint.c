@@ -79,6 +79,8 @@ int endpoint_open(struct endpoint **out, const struct endpoint_options *options,
 	if (r < 0)
 		return r;
 	set_trust(endpoint, options);
+	endpoint->writes = options->writes;
+	endpoint->mount_from = mem_strdup(options->mount_from);
 	atomic_init(&endpoint->scheme, (int)first_scheme(endpoint, options));
 	endpoint->auth = auth_new(endpoint);
 	endpoint->places = places_new();
@@ -99,6 +101,7 @@ void endpoint_free(struct endpoint *endpoint)
 	free(endpoint->host);
 	free(endpoint->shown);
 	free(endpoint->name);
+	free(endpoint->mount_from);
 	free(endpoint);
 }
 

@@ -32,6 +32,8 @@ struct endpoint {
 	char *host;		  /* owned: host[:port] of the API, "registry-1.docker.io" */
 	char *shown;		  /* owned: as people write it, "docker.io" */
 	char *name;		  /* owned: repository, "library/busybox" */
+	bool writes;		  /* tokens are asked for with the right to push */
+	char *mount_from;	  /* owned or NULL: another repository they may read */
 	struct url https, plain;  /* the roots "https://HOST/" and "http://HOST/" */
 	atomic_int scheme;	  /* enum endpoint_scheme; changes once, from UNKNOWN */
 	struct certs certs;	  /* of certs.d and the caller */
@@ -50,6 +52,8 @@ struct endpoint_options {
 	struct http_group *group;
 	struct creds *creds;
 	const char *host, *shown, *name;
+	bool writes;
+	const char *mount_from;	     /* or NULL */
 	enum endpoint_scheme scheme; /* ENDPOINT_HTTP when the user wrote http:// */
 	bool insecure;		     /* plain http may be tried */
 	bool skip_tls_verify;

@@ -44,13 +44,19 @@ static int check(const struct trail *trail, const struct url *next, struct err *
 		return err_set(err, EPROTO,
 			       "'%s' redirects to '%s', an address of a private network: refused",
 			       esc(last->host), esc(next->host));
-	for (unsigned i = 0; i < trail->count; i++)
-		if (strcmp(trail->hops[i].text, next->text) == 0)
-			return err_set(err, EPROTO, "'%s' redirects in a circle", esc(last->host));
 	return 0;
 }
 
-int trail_follow(struct trail *trail, const char *location, struct err *err)
+static int check_circle(const struct trail *trail, const struct url *next, struct err *err)
+{
+	for (unsigned i = 0; i < trail->count; i++)
+		if (strcmp(trail->hops[i].text, next->text) == 0)
+			return err_set(err, EPROTO, "'%s' redirects in a circle",
+				       esc(trail_last(trail)->host));
+	return 0;
+}
+
+static int go_on(struct trail *trail, const char *location, bool may_return, struct err *err)
 {
 	const struct url *last = trail_last(trail);
 	if (!location)
@@ -63,10 +69,22 @@ int trail_follow(struct trail *trail, const char *location, struct err *err)
 	if (r < 0)
 		return err_wrap(err, -EPROTO, "'%s' redirects", esc(last->host));
 	r = check(trail, &next, err);
+	if (r == 0 && !may_return)
+		r = check_circle(trail, &next, err);
 	if (r < 0) {
 		url_release(&next);
 		return r;
 	}
 	trail->hops[trail->count++] = next;
 	return 0;
+}
+
+int trail_follow(struct trail *trail, const char *location, struct err *err)
+{
+	return go_on(trail, location, false, err);
+}
+
+int trail_onward(struct trail *trail, const char *location, struct err *err)
+{
+	return go_on(trail, location, true, err);
 }

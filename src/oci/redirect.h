@@ -24,3 +24,5 @@ void trail_begin(struct trail *trail, struct url *url);
  * shown.
  */
 MUST_USE int trail_follow(struct trail *trail, const char *location, struct err *err);
+/* The same for the place of an upload, which may well be where we are. */
+MUST_USE int trail_onward(struct trail *trail, const char *location, struct err *err);

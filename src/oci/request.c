@@ -18,6 +18,7 @@
 #include "base/esc.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "base/stream.h"
 #include "oci/auth.h"
 #include "oci/creds.h"
 #include "oci/endpoint.h"
@@ -56,14 +57,44 @@ static void add_range(struct str *out, const struct request *request)
 		str_addf(out, "%llu", (unsigned long long)(request->to - 1));
 }
 
+/* BODY into what is sent; *STREAM, when it is one, is to be freed. */
+static int set_body(struct http_request *sent, const struct request_body *body,
+		    struct stream **stream, struct err *err)
+{
+	if (body->bytes || body->size == 0) {
+		sent->body = body->bytes;
+		sent->body_size = (size_t)body->size;
+		return 0;
+	}
+	int r = body->open(body->arg, stream, err);
+	sent->stream = *stream;
+	sent->stream_size = body->size;
+	return r;
+}
+
+/* The lines that describe a body; without a type none is made up for it. */
+static size_t add_body_headers(const char **headers, const struct request_body *body,
+			       struct str *type, struct str *range)
+{
+	size_t count = 0;
+	str_addf(type, "Content-Type:%s%s", body->type ? " " : "", body->type ? body->type : "");
+	headers[count++] = str_text(type);
+	if (body->range) {
+		str_addf(range, "Content-Range: %s", body->range);
+		headers[count++] = str_text(range);
+	}
+	return count;
+}
+
 static int send(struct http_transfer **out, struct endpoint *endpoint,
 		const struct request *request, const struct url *url, const char *authorization,
 		struct err *err)
 {
 	bool ours = url_same_origin(url, &endpoint->https) ||
 		    url_same_origin(url, &endpoint->plain);
-	auto_str accept = STR_MAX(1024), range = STR_MAX(64);
-	const char *headers[6] = { NULL };
+	auto_str accept = STR_MAX(1024), range = STR_MAX(64), type = STR_MAX(512);
+	AUTO(stream) stream = NULL;
+	const char *headers[8] = { NULL };
 	size_t count = 0;
 	if (request->accept) {
 		str_addf(&accept, "Accept: %s", request->accept);
@@ -77,25 +108,34 @@ static int send(struct http_transfer **out, struct endpoint *endpoint,
 		headers[count++] = "Cache-Control: no-cache";
 	if (authorization)
 		headers[count++] = authorization;
+	if (request->body)
+		count += add_body_headers(headers + count, request->body, &type, &range);
 	struct http_tls elsewhere = endpoint->tls_else;
 	elsewhere.skip_verify = endpoint->tls.skip_verify; /* no secrets, and digests decide */
-	const struct http_request sent = {
+	struct http_request sent = {
 		.method = request->method,
 		.url = url->text,
 		.headers = headers,
 		.tls = ours ? &endpoint->tls : &elsewhere,
 		.fresh_connection = request->fresh || request->new_connection,
 		.total_timeout_ms = request->timeout_ms,
+		.low_speed_seconds = request->low_speed_seconds,
 		.group = endpoint->group,
 	};
-	int r = http_open(out, endpoint->http, &sent, err);
+	int r = request->body ? set_body(&sent, request->body, &stream, err) : 0;
+	if (r == 0)
+		r = http_open(out, endpoint->http, &sent, err);
 	if (r == 0)
 		log_request(request, url, *out);
 	return r;
 }
 
-static int first_url(struct url *out, const struct url *root, const char *path, struct err *err)
+static int first_url(struct url *out, const struct url *root, const struct request *request,
+		     struct err *err)
 {
+	if (request->url)
+		return url_parse(out, request->url, err);
+	const char *path = request->path;
 	auto_str text = STR_MAX(URL_MAX_BYTES);
 	str_addf(&text, "%s%s", root->text, path);
 	return text.failed ? err_set(err, EINVAL, "the URL is too long")
@@ -112,7 +152,7 @@ static int send_unknown(struct http_transfer **out, struct endpoint *endpoint,
 {
 	struct url url = { 0 };
 	struct err by_https = { 0 }, by_http = { 0 };
-	int r = first_url(&url, &endpoint->https, request->path, &by_https);
+	int r = first_url(&url, &endpoint->https, request, &by_https);
 	if (r == 0)
 		r = send(out, endpoint, request, &url, authorization, &by_https);
 	url_release(&url);
@@ -122,7 +162,7 @@ static int send_unknown(struct http_transfer **out, struct endpoint *endpoint,
 		return r < 0 ? err_set(err, -r, "%s", err_text(&by_https)) : 0;
 
 	AUTO(http_transfer) plain = NULL;
-	r = first_url(&url, &endpoint->plain, request->path, &by_http);
+	r = first_url(&url, &endpoint->plain, request, &by_http);
 	if (r == 0)
 		r = send(&plain, endpoint, request, &url, authorization, &by_http);
 	url_release(&url);
@@ -139,10 +179,12 @@ static int send_unknown(struct http_transfer **out, struct endpoint *endpoint,
 static int send_first(struct http_transfer **out, struct endpoint *endpoint,
 		      const struct request *request, const char *authorization, struct err *err)
 {
-	if (atomic_load(&endpoint->scheme) == ENDPOINT_UNKNOWN)
+	if (!request->url && atomic_load(&endpoint->scheme) == ENDPOINT_UNKNOWN)
 		return send_unknown(out, endpoint, request, authorization, err);
 	struct url url = { 0 };
-	int r = first_url(&url, endpoint_root(endpoint), request->path, err);
+	int r = first_url(&url, endpoint_root(endpoint), request, err);
+	if (r == 0 && request->url && !url_same_origin(&url, endpoint_root(endpoint)))
+		authorization = NULL;
 	if (r == 0)
 		r = send(out, endpoint, request, &url, authorization, err);
 	url_release(&url);
@@ -192,13 +234,16 @@ static int walk(struct answer *out, struct endpoint *endpoint, const struct requ
 	int r = send_first(&out->transfer, endpoint, request, authorization, err);
 	if (r < 0)
 		return r;
-	out->host = mem_strdup(endpoint->host);
-	if (!is_redirect(http_status(out->transfer)))
-		return 0;
 	struct trail trail = { 0 };
 	struct url url = { 0 };
-	r = first_url(&url, endpoint_root(endpoint), request->path, err);
-	if (r == 0) {
+	r = first_url(&url, endpoint_root(endpoint), request, err);
+	if (r < 0)
+		return r;
+	out->elsewhere = request->url && !url_same_origin(&url, endpoint_root(endpoint));
+	out->host = out->elsewhere ? host_of(&url) : mem_strdup(endpoint->host);
+	if (!is_redirect(http_status(out->transfer))) {
+		url_release(&url);
+	} else {
 		trail_begin(&trail, &url);
 		r = follow(out, endpoint, request, authorization, &trail, err);
 	}
@@ -352,7 +397,7 @@ int request_try(struct answer *out, struct endpoint *endpoint, const struct requ
 		return 0;
 	}
 	int r = authorized(&answer, endpoint, request, err);
-	if (r == 0 && signature_died(&answer)) {
+	if (r == 0 && !request->url && signature_died(&answer)) {
 		/* a redirect that was dead on arrival: the registry is asked once more */
 		answer_release(&answer);
 		drop_kept(request);
@@ -367,4 +412,20 @@ int request_try(struct answer *out, struct endpoint *endpoint, const struct requ
 	}
 	*out = answer;
 	return 0;
+}
+
+int request_location(char **out, const struct answer *answer, const struct endpoint *endpoint,
+		     const struct request *request, struct err *err)
+{
+	struct url url = { 0 };
+	struct trail trail = { 0 };
+	int r = first_url(&url, endpoint_root(endpoint), request, err);
+	if (r < 0)
+		return r;
+	trail_begin(&trail, &url);
+	r = trail_onward(&trail, http_header(answer->transfer, "Location", 0), err);
+	if (r == 0)
+		*out = mem_strdup(trail_last(&trail)->text);
+	trail_release(&trail);
+	return r;
 }

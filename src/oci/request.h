@@ -14,11 +14,30 @@
 #define REDIRECTS_MAX 5
 
 struct endpoint;
+struct stream;
+
+/* A body that can be read as often as it has to be sent (after a 401, after a redirect). */
+struct request_body {
+	const void *bytes; /* borrowed, or NULL: a stream */
+	uint64_t size;
+	const char *type;  /* Content-Type */
+	const char *range; /* Content-Range, "0-1023", or NULL */
+	/* Opens the stream anew each time, to be freed with stream_free. */
+	int (*open)(void *arg, struct stream **out, struct err *err);
+	void *arg; /* borrowed */
+};
 
 struct request {
-	const char *method;  /* "GET" or "HEAD" */
-	const char *path;    /* below the root: "v2/library/busybox/manifests/latest" */
-	const char *accept;  /* media types, or NULL */
+	const char *method; /* "GET", "HEAD"; with a body "POST", "PUT", "PATCH" */
+	const char *path;   /* below the root: "v2/library/busybox/manifests/latest" */
+	/*
+	 * Instead of PATH a whole URL that the endpoint has named (the Location of an upload),
+	 * as request_location() gave it.  Authorization goes along only where it is the endpoint's.
+	 */
+	const char *url;
+	const struct request_body *body; /* or NULL */
+	unsigned low_speed_seconds;	 /* 0: as usual */
+	const char *accept;		 /* media types, or NULL */
 	uint64_t from, to;   /* of a blob: "Range: bytes=FROM-", up to TO unless 0; both 0: none */
 	bool fresh;	     /* the last bytes were bad: caches on the way are to look again */
 	bool new_connection; /* the last try failed: what is left of its connection is not used */
@@ -47,3 +66,11 @@ void answer_release(struct answer *answer);
  */
 MUST_USE int request_try(struct answer *out, struct endpoint *endpoint,
 			 const struct request *request, struct err *err);
+
+/*
+ * The URL that ANSWER's Location names, seen from where REQUEST was sent, to be freed; under the
+ * rules for redirects.  -EPROTO without one, or when it leads where it may not.
+ */
+MUST_USE int request_location(char **out, const struct answer *answer,
+			      const struct endpoint *endpoint, const struct request *request,
+			      struct err *err);

@@ -21,7 +21,7 @@
 
 /* A temporary file that is gone with its descriptor, also where O_TMPFILE is not known (overlayfs
  * before 6.6, NFS). */
-static int open_unnamed(struct err *err)
+int spool_open(struct err *err)
 {
 	const char *dir = getenv("TMPDIR");
 	if (!dir || !*dir)
@@ -42,7 +42,7 @@ static int open_unnamed(struct err *err)
 
 int spool_decoded(int *out, int fd, uint64_t size, struct err *err)
 {
-	auto_close int spool = open_unnamed(err);
+	auto_close int spool = spool_open(err);
 	if (spool < 0)
 		return spool;
 	int input = fcntl(fd, F_DUPFD_CLOEXEC, 0);

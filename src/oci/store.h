@@ -64,6 +64,9 @@ MUST_USE int store_read(struct store *store, const char *path, size_t max_bytes,
 void store_free(struct store *store);
 DEFINE_AUTO(store)
 
+/* A temporary file without a name, in $TMPDIR, else /var/tmp. */
+MUST_USE int spool_open(struct err *err);
+
 /*
  * The bytes of FD ([0, SIZE), compressed by gzip or zstd) decoded into an unnamed file of mode
  * 0600; *out is its descriptor.

@@ -95,6 +95,21 @@ static int answer_basic(struct token *out, const struct endpoint *endpoint,
 	return 0;
 }
 
+/* What we ask for; SEPARATOR comes before each scope but the first. */
+static void add_scopes(struct str *out, const struct endpoint *endpoint, const char *separator)
+{
+	auto_str scope = STR_MAX(1024);
+	str_addf(&scope, "repository:%s:%s", endpoint->name,
+		 endpoint->writes ? "pull,push" : "pull");
+	url_add_encoded(out, str_text(&scope));
+	if (!endpoint->mount_from)
+		return;
+	str_reset(&scope);
+	str_addf(&scope, "repository:%s:pull", endpoint->mount_from);
+	str_add(out, separator);
+	url_add_encoded(out, str_text(&scope));
+}
+
 /* The realm's URL with what we ask for. */
 static int add_query(struct url *url, const struct endpoint *endpoint,
 		     const struct challenge *challenge, const struct credential *credential,
@@ -102,9 +117,7 @@ static int add_query(struct url *url, const struct endpoint *endpoint,
 {
 	auto_str text = STR_MAX(16 * 1024);
 	str_addf(&text, "%s%cscope=", url->text, strchr(url->text, '?') ? '&' : '?');
-	auto_str scope = STR_MAX(1024);
-	str_addf(&scope, "repository:%s:pull", endpoint->name);
-	url_add_encoded(&text, str_text(&scope));
+	add_scopes(&text, endpoint, "&scope=");
 	if (challenge->service) {
 		str_add(&text, "&service=");
 		url_add_encoded(&text, challenge->service);
@@ -129,9 +142,9 @@ static char *refresh_form(const struct endpoint *endpoint, const struct challeng
 	struct str form = STR_MAX(4 * TOKEN_MAX_BYTES);
 	str_add(&form, "grant_type=refresh_token&client_id=" CLIENT_ID "&service=");
 	url_add_encoded(&form, challenge->service ? challenge->service : "");
-	str_add(&form, "&scope=repository%3A");
-	url_add_encoded(&form, endpoint->name);
-	str_add(&form, "%3Apull&refresh_token=");
+	str_add(&form, "&scope=");
+	add_scopes(&form, endpoint, "%20");
+	str_add(&form, "&refresh_token=");
 	url_add_encoded(&form, identity_token);
 	return str_take(&form);
 }

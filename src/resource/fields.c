@@ -148,6 +148,60 @@ static int read_pem(const struct field_set *set, const struct field *field,
 	return 0;
 }
 
+#define TEXTS_MAX 1000
+#define MAP_MAX_BYTES (256 * 1024)
+
+void field_texts_release(struct field_texts *texts)
+{
+	for (size_t i = 0; i < texts->count; i++)
+		free(texts->items[i]);
+	free(texts->items);
+	*texts = (struct field_texts){ 0 };
+}
+
+static int read_texts(const struct field_set *set, const struct field *field,
+		      const struct json_value *value, struct field_texts *member, struct err *err)
+{
+	bool one = json_type(value) == JSON_STRING;
+	size_t count = one ? 1 : json_count(value);
+	if (!one && json_type(value) != JSON_ARRAY)
+		return wrong_type(set, field, "a list of strings", value, err);
+	if (count > TEXTS_MAX)
+		return err_set(err, EINVAL, "%s has more than %d members", path_of(set, field).text,
+			       TEXTS_MAX);
+	field_texts_release(member);
+	member->items = mem_new((count + 1) * sizeof(char *));
+	for (size_t i = 0; i < count; i++) {
+		const char *text = json_string(one ? value : json_at(value, i));
+		if (!text || !*text)
+			return err_set(err, EINVAL, "%s[%zu] is not a string with something in it",
+				       path_of(set, field).text, i);
+		member->items[member->count++] = mem_strdup(text);
+	}
+	return 0;
+}
+
+static int read_map(const struct field_set *set, const struct field *field,
+		    const struct json_value *value, char **member, struct err *err)
+{
+	if (json_type(value) != JSON_OBJECT)
+		return wrong_type(set, field, "an object of strings", value, err);
+	for (json_member(m, value)) {
+		if (!json_string(m.value))
+			return err_set(err, EINVAL, "%s: '%s' must be a string, not %s",
+				       path_of(set, field).text, esc(m.key),
+				       json_type_name(m.value));
+	}
+	auto_str text = STR_MAX(MAP_MAX_BYTES);
+	json_add_value(&text, value);
+	if (text.failed)
+		return err_set(err, EINVAL, "%s: more than %d bytes", path_of(set, field).text,
+			       MAP_MAX_BYTES);
+	if (json_count(value) > 0)
+		keep_text(member, str_take(&text));
+	return 0;
+}
+
 /* Values that say the same as leaving the field out. */
 static bool is_unset(const struct json_value *value)
 {
@@ -156,7 +210,8 @@ static bool is_unset(const struct json_value *value)
 		return json_bool(value, &on) && !on;
 	if (json_type(value) == JSON_STRING)
 		return str_equal(json_string(value), "");
-	return json_type(value) == JSON_ARRAY && json_count(value) == 0;
+	enum json_type type = json_type(value);
+	return (type == JSON_ARRAY || type == JSON_OBJECT) && json_count(value) == 0;
 }
 
 static int read_later(const struct field_set *set, const struct field *field,
@@ -194,6 +249,13 @@ static int read_field(const struct field_set *set, const struct field_set *const
 		return read_lazy(set, field, value, member, err);
 	case FIELD_PEM:
 		return read_pem(set, field, value, member, err);
+	case FIELD_TEXTS:
+		return read_texts(set, field, value, member, err);
+	case FIELD_MAP:
+		return read_map(set, field, value, member, err);
+	case FIELD_ANY:
+		*(bool *)member = !is_unset(value);
+		return 0;
 	case FIELD_OBJECT:
 		return read_object(field->inner, others, value, member, err);
 	case FIELD_LATER:

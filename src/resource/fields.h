@@ -19,9 +19,18 @@ enum field_type {
 	FIELD_BOOL,   /* bool */
 	FIELD_LAZY,   /* enum source_lazy: true, false or "require" */
 	FIELD_PEM,    /* char *: a list of certificates, joined */
+	FIELD_TEXTS,  /* struct field_texts: a list of strings; one string is a list of one */
+	FIELD_MAP,    /* char *: an object of strings, as compact JSON; NULL when it has none */
+	FIELD_ANY,    /* bool: something is set, whatever it is */
 	FIELD_OBJECT, /* a struct whose first member is "bool present" */
 	FIELD_LATER,  /* known, and refused by name when it is set: -EOPNOTSUPP */
 };
+
+struct field_texts {
+	char **items; /* owned */
+	size_t count;
+};
+void field_texts_release(struct field_texts *texts);
 
 struct field_set;
 struct field {

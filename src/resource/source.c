@@ -61,13 +61,13 @@ static const struct field source_fields[] = {
 	{ "lazy", FIELD_LAZY, offsetof(struct source, lazy), NULL },
 	{ "tag_regex", FIELD_LATER, 0, NULL },
 	{ "created_at_sort", FIELD_LATER, 0, NULL },
-	{ "variant", FIELD_LATER, 0, NULL },
+	{ "variant", TEXT_AT(source, variant) },
 	{ "semver_constraint", FIELD_LATER, 0, NULL },
 	{ "pre_releases", FIELD_LATER, 0, NULL },
 	{ "pre_release_prefixes", FIELD_LATER, 0, NULL },
 	{ "label_regex", FIELD_LATER, 0, NULL },
 	{ "annotation_regex", FIELD_LATER, 0, NULL },
-	{ "content_trust", FIELD_LATER, 0, NULL },
+	{ "content_trust", FIELD_ANY, offsetof(struct source, content_trust), NULL },
 	{ "aws_access_key_id", FIELD_LATER, 0, NULL },
 	{ "aws_secret_access_key", FIELD_LATER, 0, NULL },
 	{ "aws_session_token", FIELD_LATER, 0, NULL },
@@ -112,11 +112,16 @@ static const struct field_set params_set = {
 	.count = N_ELEMENTS(params_fields),
 };
 
-/* Only to say where they belong. */
 static const struct field put_fields[] = {
-	{ "image", FIELD_LATER, 0, NULL },	     { "version", FIELD_LATER, 0, NULL },
-	{ "bump_aliases", FIELD_LATER, 0, NULL },    { "tag_prefix", FIELD_LATER, 0, NULL },
-	{ "additional_tags", FIELD_LATER, 0, NULL },
+	{ "image", TEXT_AT(source_put, image) },
+	{ "images", FIELD_TEXTS, offsetof(struct source_put, images), NULL },
+	{ "version", FIELD_SCALAR, offsetof(struct source_put, version), NULL },
+	{ "bump_aliases", FIELD_BOOL, offsetof(struct source_put, bump_aliases), NULL },
+	{ "additional_tags", TEXT_AT(source_put, additional_tags) },
+	{ "tag_prefix", TEXT_AT(source_put, tag_prefix) },
+	{ "compression", TEXT_AT(source_put, compression_name) },
+	{ "annotations", FIELD_MAP, offsetof(struct source_put, annotations), NULL },
+	{ "index", FIELD_BOOL, offsetof(struct source_put, index), NULL },
 };
 static const struct field_set put_set = {
 	.path = "params",
@@ -140,6 +145,16 @@ static const struct field_set check_set = {
 	.path = "",
 	.fields = request_fields,
 	.count = N_ELEMENTS(request_fields) - 1,
+};
+
+static const struct field out_request_fields[] = {
+	{ "source", FIELD_OBJECT, offsetof(struct request, source), &source_set },
+	{ "params", FIELD_OBJECT, offsetof(struct request, put), &put_set },
+};
+static const struct field_set out_set = {
+	.path = "",
+	.fields = out_request_fields,
+	.count = N_ELEMENTS(out_request_fields),
 };
 
 static const struct field_set *const all_sets[] = { &source_set, &params_set, &put_set, NULL };
@@ -168,13 +183,55 @@ static int read_format(struct source_params *params, struct err *err)
 		       esc(params->format_name));
 }
 
-static int check_request(struct request *request, struct err *err)
+static int read_compression(struct source_put *put, struct err *err)
+{
+	static const struct {
+		const char *name;
+		enum source_compression compression;
+	} names[] = {
+		{ "gzip", COMPRESSION_GZIP },
+		{ "zstd", COMPRESSION_ZSTD },
+	};
+	if (!put->compression_name)
+		return 0;
+	for (size_t i = 0; i < N_ELEMENTS(names); i++) {
+		if (strcmp(put->compression_name, names[i].name) == 0) {
+			put->compression = names[i].compression;
+			return 0;
+		}
+	}
+	return err_set(err, EINVAL,
+		       "unknown compression '%s' in params, it must be 'gzip' or 'zstd'",
+		       esc(put->compression_name));
+}
+
+/* What a put may not ask for, before anything is read or sent. */
+static int check_put(struct request *request, struct err *err)
+{
+	struct source_put *put = &request->put;
+	if (request->source.content_trust)
+		return err_set(err, EOPNOTSUPP,
+			       "source.content_trust (Notary v1) is not supported, registries are "
+			       "dropping it: take it out, and sign the digest that was pushed in a "
+			       "task with cosign");
+	if (put->index)
+		return err_set(err, EOPNOTSUPP,
+			       "params.index: pushing an index for lazy reading is not supported "
+			       "yet");
+	if (put->image && put->images.count > 0)
+		return err_set(err, EINVAL, "params.image and params.images exclude each other");
+	return read_compression(put, err);
+}
+
+static int check_request(struct request *request, enum source_step step, struct err *err)
 {
 	if (!request->source.repository)
 		return err_set(err, EINVAL, "source.repository is missing");
 	if (request->source.mirror.present && !request->source.mirror.host)
 		return err_set(err, EINVAL, "source.registry_mirror.host is missing");
 	int r = read_format(&request->params, err);
+	if (r == 0 && step == STEP_OUT)
+		r = check_put(request, err);
 	if (r == 0 && request->params.lazy == LAZY_REQUIRE && !request->params.skip_download &&
 	    request->params.format != FORMAT_ROOTFS)
 		return err_set(err, EINVAL, "params.lazy goes with the format 'rootfs' only");
@@ -190,10 +247,14 @@ int request_parse(struct request *out, enum source_step step, const void *data, 
 		return err_set(err, EINVAL, "the request on stdin: %s", err_text(&why));
 
 	struct request request = { 0 };
-	int r = field_set_read(step == STEP_CHECK ? &check_set : &in_set, all_sets, json_root(json),
-			       &request, err);
+	static const struct field_set *const sets[] = {
+		[STEP_CHECK] = &check_set,
+		[STEP_IN] = &in_set,
+		[STEP_OUT] = &out_set,
+	};
+	int r = field_set_read(sets[step], all_sets, json_root(json), &request, err);
 	if (r == 0)
-		r = check_request(&request, err);
+		r = check_request(&request, step, err);
 	if (r < 0) {
 		request_release(&request);
 		return r;
@@ -216,6 +277,17 @@ static void wipe(char *secret)
 	free(secret);
 }
 
+static void put_release(struct source_put *put)
+{
+	free(put->image);
+	field_texts_release(&put->images);
+	free(put->version);
+	free(put->additional_tags);
+	free(put->tag_prefix);
+	free(put->compression_name);
+	free(put->annotations);
+}
+
 static void platform_release(struct source_platform *platform)
 {
 	free(platform->architecture);
@@ -231,6 +303,7 @@ void request_release(struct request *request)
 	wipe(source->username);
 	wipe(source->password);
 	free(source->ca_pem);
+	free(source->variant);
 	platform_release(&source->platform);
 	free(source->mirror.host);
 	wipe(source->mirror.username);
@@ -239,6 +312,7 @@ void request_release(struct request *request)
 	free(request->version.digest);
 	free(request->params.format_name);
 	platform_release(&request->params.platform);
+	put_release(&request->put);
 	*request = (struct request){ 0 };
 }
 

@@ -9,12 +9,14 @@
 
 #include "base/err.h"
 #include "oci/platform.h"
+#include "resource/fields.h"
 
 #define REQUEST_MAX_BYTES (4u * 1024 * 1024)
 
 enum source_step {
 	STEP_CHECK, /* source, version */
 	STEP_IN,    /* source, version, params */
+	STEP_OUT,   /* source, params (a put's) */
 };
 
 /* Is the rootfs mounted, its bytes fetched when they are read? */
@@ -43,7 +45,9 @@ struct source {
 	char *username, *password; /* owned, secret */
 	bool insecure, debug;
 	enum source_lazy lazy;
-	char *ca_pem; /* owned: certificates, joined */
+	char *variant;	    /* owned */
+	bool content_trust; /* something of it is set: only out asks, and refuses */
+	char *ca_pem;	    /* owned: certificates, joined */
 	struct source_platform platform;
 	struct source_mirror mirror;
 };
@@ -68,10 +72,29 @@ struct source_params {
 	struct source_platform platform;
 };
 
+enum source_compression {
+	COMPRESSION_KEEP,
+	COMPRESSION_GZIP,
+	COMPRESSION_ZSTD,
+};
+
+/* The params of a put step. */
+struct source_put {
+	bool present;
+	char *image;				      /* owned: a glob, or NULL */
+	struct field_texts images;		      /* globs, to be one index */
+	char *version, *additional_tags, *tag_prefix; /* owned */
+	bool bump_aliases, index;
+	char *compression_name; /* owned */
+	enum source_compression compression;
+	char *annotations; /* owned: a JSON object */
+};
+
 struct request {
 	struct source source;
 	struct source_version version;
 	struct source_params params;
+	struct source_put put;
 };
 
 /*
