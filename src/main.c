@@ -18,7 +18,7 @@
 #include "resource/resource.h"
 #include "term/cancel.h"
 
-#define COMMANDS_MAX 16
+#define COMMANDS_MAX 32
 
 static int run_help(int argc, char **argv);
 
@@ -60,8 +60,8 @@ static const struct command cmd_help = {
 };
 
 static const struct command *const commands[] = {
-	&cmd_unpack, &cmd_mount, &cmd_umount, &cmd_status, &cmd_cache,
-	&cmd_check,  &cmd_in,	 &cmd_out,    &cmd_help,
+	&cmd_unpack, &cmd_mount, &cmd_umount, &cmd_status, &cmd_cache, &cmd_push,
+	&cmd_copy,   &cmd_tag,	 &cmd_check,  &cmd_in,	   &cmd_out,   &cmd_help,
 };
 
 static const struct command *find(const char *name)

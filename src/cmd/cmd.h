@@ -20,6 +20,7 @@ struct command {
 };
 
 extern const struct command cmd_unpack, cmd_mount, cmd_umount, cmd_status, cmd_cache;
+extern const struct command cmd_push, cmd_copy, cmd_tag;
 
 /* Print "rootlet: TEXT" on stderr; the exit status for R. */
 int cmd_fail(int r, const struct err *err);

@@ -263,13 +263,21 @@ static int send_all(struct sending *s, struct err *err)
 	return r < 0 ? r : send_documents(s, err);
 }
 
+/* What was found out about a sink. */
+static void forget(struct bundle *bundle)
+{
+	for (struct bundle_blob *blob = bundle->blobs; blob; blob = blob->hh.next) {
+		blob->there = false;
+		blob->wanted = false;
+	}
+	for (size_t i = 0; i < bundle->count; i++)
+		bundle->nodes[i].there = false;
+}
+
 /* All over, without believing what is said to be there. */
 static int send_again(struct sending *s, struct err *err)
 {
-	for (struct bundle_blob *blob = s->bundle->blobs; blob; blob = blob->hh.next)
-		blob->there = false;
-	for (size_t i = 0; i < s->bundle->count; i++)
-		s->bundle->nodes[i].there = false;
+	forget(s->bundle);
 	s->distrust = true;
 	return send_all(s, err);
 }
@@ -324,6 +332,7 @@ int bundle_send(struct bundle *bundle, struct sink *sink, const struct bundle_op
 		.result = result,
 	};
 	bool all_there = false;
+	forget(bundle);
 	int r = look_for_tags(&s, &all_there, err);
 	if (r < 0 || all_there) {
 		result->whole_there = all_there;
