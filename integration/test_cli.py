@@ -5,7 +5,7 @@ import pytest
 
 import mkimage
 
-COMMANDS = ['unpack', 'check', 'in', 'out', 'help']
+COMMANDS = ['unpack', 'push', 'copy', 'tag', 'check', 'in', 'out', 'help']
 TRY = re.compile(r"try 'rootlet (\w+ )?--help'")
 
 
@@ -182,6 +182,6 @@ def test_the_name_it_is_called_by_chooses_the_command(binary, tmp_path):
         assert done.returncode == 0 and done.stdout.startswith(b'Usage: rootlet %s' % name.encode())
 
 
-def test_out_says_that_it_is_not_supported(rootlet, tmp_path):
+def test_out_says_what_it_lacks(rootlet, tmp_path):
     done = rootlet('out', tmp_path, data=b'{"source":{"repository":"x"}}')
-    assert done.rc == 7 and done.out == b'' and b'not part of this release' in done.err
+    assert done.rc == 3 and done.out == b'' and b'params.image is missing' in done.err

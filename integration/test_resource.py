@@ -228,8 +228,8 @@ def test_in_without_a_destination(rootlet, app, images):
     assert_failed(done, 2, 'destination path not specified')
 
 
-def test_out_says_that_it_is_not_there(rootlet, tmp_path):
-    assert_failed(rootlet('out', tmp_path, data=b'{}'), 7, 'not part of this release')
+def test_out_wants_a_repository(rootlet, tmp_path):
+    assert_failed(rootlet('out', tmp_path, data=b'{}'), 2, 'source.repository is missing')
 
 
 def test_steps_by_the_name_they_are_called(binary, tmp_path, app, images):
@@ -240,7 +240,7 @@ def test_steps_by_the_name_they_are_called(binary, tmp_path, app, images):
     version = {'tag': 'one', 'digest': images.digest('one')}
     done = runner.run([tmp_path / 'in', tmp_path / 'to'], data=request({'repository': app}, version))
     assert done.rc == 0 and os.listdir(tmp_path / 'to/rootfs'), done
-    assert runner.run([tmp_path / 'out', tmp_path / 'to'], data=b'{}').rc == 7
+    assert runner.run([tmp_path / 'out', tmp_path / 'to'], data=b'{}').rc == 2
 
 
 # ---- in: the files of every format

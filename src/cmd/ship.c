@@ -161,7 +161,7 @@ static int read_destinations(struct ship *ship, char *const *names, int count, s
 {
 	ship->to = mem_new((size_t)count * sizeof(*ship->to));
 	for (int i = 0; i < count; i++) {
-		int r = ref_parse(&ship->to[i], names[i], err);
+		int r = ref_parse_new(&ship->to[i], names[i], err);
 		if (r < 0)
 			return r;
 		ship->count++;

@@ -17,6 +17,7 @@
 
 #include "base/esc.h"
 #include "image/bundle-internal.h"
+#include "oci/tries.h"
 
 #define THREADS_MAX 16u
 #define READ_BACK_TRIES 6u
@@ -310,7 +311,7 @@ static int read_back(struct sending *s, struct err *err)
 		s->result->moved = tag && there && digest_known(&found);
 		if (there && (!tag || s->result->moved))
 			return 0;
-		wait_ms(READ_BACK_WAIT_MS << i);
+		wait_ms((READ_BACK_WAIT_MS << i) * tries_wait_base_ms() / RETRY_BASE_MS);
 	}
 	if (digest_known(&found))
 		return err_set(err, EBADMSG, "'%s' was pushed as %s, '%s' has %s",

@@ -259,8 +259,9 @@ static int head_by_get(struct descriptor *out, struct endpoint *endpoint, const 
 	return 0;
 }
 
-int fetch_head(struct descriptor *out, struct endpoint *endpoint, const char *reference,
-	       struct err *err)
+/* BELIEVE: a 404 is an answer. */
+static int head(struct descriptor *out, struct endpoint *endpoint, const char *reference,
+		bool believe, struct err *err)
 {
 	auto_free char *path = path_of(endpoint, reference);
 	const struct request request = {
@@ -273,12 +274,28 @@ int fetch_head(struct descriptor *out, struct endpoint *endpoint, const char *re
 	int r = request_try(&answer, endpoint, &request, err);
 	bool final = answer.final;
 	bool enough = r == 0 && read_head(out, &answer);
+	bool absent = r == 0 && believe && http_status(answer.transfer) == 404;
 	answer_release(&answer);
 	if (enough)
 		return 0;
+	if (absent)
+		return err_set(err, ENOENT, "'%s/%s' has no '%s'", esc(endpoint->shown),
+			       esc(endpoint->name), esc(reference));
 	if (!final)
 		r = head_by_get(out, endpoint, path, err);
 	return r < 0 ? err_wrap(err, r, "look for '%s' in '%s/%s'", esc(reference),
 				esc(endpoint->shown), esc(endpoint->name))
 		     : 0;
+}
+
+int fetch_head(struct descriptor *out, struct endpoint *endpoint, const char *reference,
+	       struct err *err)
+{
+	return head(out, endpoint, reference, false, err);
+}
+
+int fetch_look(struct descriptor *out, struct endpoint *endpoint, const char *reference,
+	       struct err *err)
+{
+	return head(out, endpoint, reference, true, err);
 }

@@ -23,6 +23,10 @@ MUST_USE int fetch_manifest(struct document *out, struct endpoint *endpoint, con
 MUST_USE int fetch_head(struct descriptor *out, struct endpoint *endpoint, const char *reference,
 			struct err *err);
 
+/* The same where "no" is what is expected: the 404 of a HEAD is -ENOENT without another request. */
+MUST_USE int fetch_look(struct descriptor *out, struct endpoint *endpoint, const char *reference,
+			struct err *err);
+
 /*
  * The media type of a manifest by what the server called it and, when that is a general name or
  * none, by its body.  Owned by the caller.  -EPROTO for a type that no manifest has.

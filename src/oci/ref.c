@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/esc.h"
 #include "base/mem.h"
@@ -273,6 +274,22 @@ int ref_parse(struct ref *out, const char *text, struct err *err)
 		return err_wrap(err, r, "image reference");
 	*out = ref;
 	ref = (struct ref){ 0 };
+	return 0;
+}
+
+int ref_parse_new(struct ref *out, const char *text, struct err *err)
+{
+	int r = ref_parse(out, text, err);
+	if (r < 0 || out->kind == REF_REGISTRY || out->tag || access(out->path, F_OK) == 0)
+		return r;
+	bool docker = out->kind == REF_DOCKER_ARCHIVE;
+	char *colon = docker ? strchr(out->path, ':') : strrchr(out->path, ':');
+	if (!colon || colon == out->path)
+		return 0;
+	if (docker ? image_name_ok(colon + 1) : tag_ok(colon + 1)) {
+		out->tag = mem_strdup(colon + 1);
+		*colon = '\0';
+	}
 	return 0;
 }
 

@@ -35,6 +35,8 @@ struct ref {
 };
 
 MUST_USE int ref_parse(struct ref *out, const char *text, struct err *err);
+/* The same for what is to be written: where PATH does not exist, what follows a ':' is the tag. */
+MUST_USE int ref_parse_new(struct ref *out, const char *text, struct err *err);
 /* Only HOST/NAME without tag or digest, as registry-image's source.repository wants it; the tag
  * stays NULL. */
 MUST_USE int ref_parse_repository(struct ref *out, const char *text, struct err *err);

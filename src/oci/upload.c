@@ -184,7 +184,10 @@ static int send_otherwise(struct upload *up, const struct verdict *verdict, int 
 	bool lost = verdict->status == 404 || verdict->status == 416 || verdict->status == 410;
 	if (lost && up->restarts < RESTARTS_MAX) {
 		up->restarts++;
-		drop_place(up);
+		/* a PUT sent twice, as libcurl does on a connection that was dead: it may be done
+		 */
+		if (!up->closing)
+			drop_place(up);
 		return 1;
 	}
 	return r;

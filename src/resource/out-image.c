@@ -9,6 +9,7 @@
  */
 #include "resource/out-image.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
@@ -72,6 +73,7 @@ static int find_path(char **out, const char *sources, const char *pattern, struc
 		r = several(&found, pattern, err);
 	else
 		*out = mem_strdup(found.gl_pathv[0]);
+	assert(r < 0 || *out);
 	globfree(&found);
 	return r;
 }
@@ -181,6 +183,7 @@ static int add_image(struct out_image *image, const char *sources, const char *p
 	int r = find_path(&path, sources, pattern, err);
 	if (r < 0)
 		return r;
+	assert(path); /* the analyser does not know glob() */
 	r = open_path(&repo, path, &top, err);
 	if (repo)
 		image->repos[image->count++] = repo;
