@@ -1,4 +1,4 @@
-/* The stdin of check and in: any bytes are read or refused with a word. */
+/* The stdin of check, in and out: any bytes are read or refused with a word. */
 #include <assert.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const enum source_step steps[] = { STEP_CHECK, STEP_IN };
+	static const enum source_step steps[] = { STEP_CHECK, STEP_IN, STEP_OUT };
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		struct request request = { 0 };
 		struct err err = { 0 };

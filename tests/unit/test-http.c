@@ -352,7 +352,7 @@ static void test_http_open_refuses_bad_requests(void **state)
 		{ .method = "GET", .url = "http://user:secret@127.0.0.1/" },
 		{ .method = "GET", .url = "http://secret@127.0.0.1/" },
 		{ .method = "GET", .url = "http://127.0.0.1/ HTTP/1.1" },
-		{ .method = "PUT", .url = "http://127.0.0.1/" },
+		{ .method = "TRACE", .url = "http://127.0.0.1/" },
 		{ .method = "", .url = "http://127.0.0.1/" },
 		{ .method = "GET", .url = "http://127.0.0.1/", .headers = injected },
 	};

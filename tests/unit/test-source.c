@@ -200,11 +200,60 @@ static const struct {
 	  "source.aws_region is not supported yet", EOPNOTSUPP },
 	{ STEP_CHECK, SOURCE("\"azure_acr\":true"), "source.azure_acr is not supported yet",
 	  EOPNOTSUPP },
-	{ STEP_CHECK, SOURCE("\"content_trust\":{\"server\":\"x\"}"),
-	  "source.content_trust is not supported yet", EOPNOTSUPP },
+	{ STEP_OUT, SOURCE("\"content_trust\":{\"server\":\"x\"}"),
+	  "source.content_trust (Notary v1) is not supported, registries are dropping it: take it "
+	  "out, and sign the digest that was pushed in a task with cosign",
+	  EOPNOTSUPP },
+	{ STEP_OUT, PARAMS("\"index\":true"),
+	  "params.index: pushing an index for lazy reading is not supported yet", EOPNOTSUPP },
+	{ STEP_OUT, PARAMS("\"image\":\"a\",\"images\":[\"b\"]"),
+	  "params.image and params.images exclude each other", EINVAL },
+	{ STEP_OUT, PARAMS("\"images\":[1]"),
+	  "params.images[0] is not a string with something in it", EINVAL },
+	{ STEP_OUT, PARAMS("\"images\":{}"),
+	  "params.images must be a list of strings, not an object", EINVAL },
+	{ STEP_OUT, PARAMS("\"annotations\":{\"a\":[]}"),
+	  "params.annotations: 'a' must be a string, not an array", EINVAL },
+	{ STEP_OUT, PARAMS("\"compression\":\"lz4\""),
+	  "unknown compression 'lz4' in params, it must be 'gzip' or 'zstd'", EINVAL },
+	{ STEP_OUT, PARAMS("\"format\":\"oci\""),
+	  "unknown field 'format' in params (it belongs in the params of a get step)", EINVAL },
 	{ STEP_CHECK, SOURCE("\"PRE_RELEASES\":true"), "source.pre_releases is not supported yet",
 	  EOPNOTSUPP },
 };
+
+static void test_request_parse_reads_a_put(void **state)
+{
+	(void)state;
+	struct request q;
+	struct err err = { 0 };
+	const char *text =
+		"{\"source\":{\"repository\":\"a/b\",\"variant\":\"slim\",\"content_trust\":{}},"
+		"\"params\":{\"images\":[\"x\",\"y*\"],\"version\":1.10,\"bump_aliases\":true,"
+		"\"additional_tags\":\"t\",\"tag_prefix\":\"p\",\"compression\":\"zstd\","
+		"\"annotations\":{\"k\":\"v\"}}}";
+	assert_int_equal(parse(&q, STEP_OUT, text, &err), 0);
+	assert_string_equal(q.source.variant, "slim");
+	assert_false(q.source.content_trust);
+	assert_int_equal(q.put.images.count, 2);
+	assert_string_equal(q.put.images.items[1], "y*");
+	assert_string_equal(q.put.version, "1.10");
+	assert_true(q.put.bump_aliases);
+	assert_string_equal(q.put.tag_prefix, "p");
+	assert_int_equal(q.put.compression, COMPRESSION_ZSTD);
+	assert_string_equal(q.put.annotations, "{\"k\":\"v\"}");
+	request_release(&q);
+}
+
+static void test_content_trust_is_passed_over_when_nothing_is_pushed(void **state)
+{
+	(void)state;
+	struct request q;
+	assert_int_equal(
+		parse(&q, STEP_CHECK, SOURCE("\"content_trust\":{\"server\":\"x\"}"), NULL), 0);
+	assert_true(q.source.content_trust);
+	request_release(&q);
+}
 
 static void test_request_parse_says_what_is_wrong(void **state)
 {
@@ -332,6 +381,8 @@ int main(void)
 		cmocka_unit_test(test_request_parse_takes_a_mirror_as_text),
 		cmocka_unit_test(test_request_parse_reads_formats),
 		cmocka_unit_test(test_request_parse_says_what_is_wrong),
+		cmocka_unit_test(test_request_parse_reads_a_put),
+		cmocka_unit_test(test_content_trust_is_passed_over_when_nothing_is_pushed),
 		cmocka_unit_test(test_request_parse_refuses_what_is_no_json),
 		cmocka_unit_test(test_request_parse_never_shows_secrets),
 		cmocka_unit_test(test_request_lazy_is_the_steps_over_the_sources),
