@@ -440,6 +440,11 @@ def test_tokens_are_asked_for_with_the_right_to_push(rootlet, images):
         assert r.scopes == [['repository:app:pull,push']]
 
 
+def test_a_registry_that_wants_no_credential_is_asked_once(out, registry):
+    answer(out({'image': 'marked'}, tag='v', username='u', password='p'))
+    assert registry.count('GET', 'ping') == 1
+
+
 def test_credentials_do_not_follow_an_upload_elsewhere(rootlet, images):
     with push_registry.PushRegistry(user='u', password='p') as r, push_registry.PushRegistry() as store:
         def away(request):

@@ -87,6 +87,18 @@ def test_what_out_pushed_is_read_by_others(rootlet, registry, layout, tmp_path):
     assert not (tmp_path / 'bundle/rootfs/etc/gone').exists()
 
 
+def test_what_out_pushed_is_pulled_by_podman(rootlet, registry, layout, scratch):
+    conftest.need_root()
+    conftest.need_tool('podman')
+    where = registry + '/podman:v'
+    assert rootlet('push', '--tls-verify=false', 'oci:%s:all' % layout.d, where).rc == 0
+    podman = ['podman', '--root', scratch / 'pm', '--runroot', scratch / 'pmr', '--storage-driver', 'vfs',
+              '--cgroup-manager', 'cgroupfs']
+    subprocess.run([*podman, 'pull', '-q', '--tls-verify=false', where], check=True, stdout=subprocess.DEVNULL)
+    told = json.loads(subprocess.run([*podman, 'image', 'inspect', where], check=True, stdout=subprocess.PIPE).stdout)
+    assert digest_of(layout, 'all') in json.dumps(told)
+
+
 @pytest.mark.parametrize('kind', ['docker-archive', 'oci-archive'])
 def test_archives_of_skopeo_are_pushed(rootlet, registry, layout, tmp_path, kind):
     conftest.skopeo('copy', '-q', 'oci:%s:one' % layout.d, '%s:%s:a:b' % (kind, tmp_path / 'image.tar'))

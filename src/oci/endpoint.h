@@ -44,6 +44,7 @@ struct endpoint {
 	unsigned wait_base_ms;	  /* for tests; see tries.h */
 	struct auth *auth;	  /* owned */
 	struct places *places;	  /* owned: where the blobs lie */
+	atomic_bool is_open;	  /* /v2/ wants no credential; changes once */
 	atomic_bool no_ranges;	  /* ranges are of no use here; changes once */
 };
 

@@ -260,6 +260,8 @@ static bool ask_for_challenge(struct endpoint *endpoint)
 	AUTO(http_transfer) transfer = NULL;
 	if (send_first(&transfer, endpoint, &ping, NULL, NULL) < 0)
 		return false;
+	if (http_status(transfer) == 200)
+		atomic_store(&endpoint->is_open, true);
 	return http_status(transfer) == 401 && auth_learn(endpoint->auth, transfer);
 }
 
@@ -288,7 +290,8 @@ static bool token_might_help(const struct answer *answer, struct endpoint *endpo
 		return true;
 	if (grant->header)
 		return status == 403 && !grant->own;
-	return (status == 403 || status == 404) && has_credential(endpoint);
+	return (status == 403 || status == 404) && !atomic_load(&endpoint->is_open) &&
+	       has_credential(endpoint);
 }
 
 static int refused(struct answer *answer, struct endpoint *endpoint, struct err *err)
