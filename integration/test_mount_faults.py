@@ -44,7 +44,7 @@ ROWS = [
     Row('truncate once', fault('truncate', ONCE)),
     Row('truncate_cl once', fault('truncate_cl', ONCE)),
     Row('flip once', fault('flip', ONCE)),
-    Row('flip always', fault('flip', bits=2000), comes='eio', says='sha256:'),
+    Row('flip always', fault('flip', step=8), comes='eio', says='sha256:'),
     Row('zeros once', fault('zeros', ONCE)),
     Row('zeros always', fault('zeros'), comes='eio', says='sha256:'),
     Row('extra', fault('extra')),
