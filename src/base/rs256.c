@@ -49,7 +49,7 @@ int rs256_sign(uint8_t **out, size_t *size, const char *pem, const void *data, s
 	__attribute__((cleanup(free_key))) EVP_PKEY *key = read_key(pem);
 	if (!key || EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA ||
 	    EVP_PKEY_get_bits(key) < KEY_BITS_MIN || EVP_PKEY_get_size(key) > (int)RS256_BYTES_MAX)
-		return err_set(err, EBADMSG,
+		return err_set(err, EINVAL,
 			       "no RSA private key in PEM of 2048 to 8192 bits, without a "
 			       "passphrase");
 
@@ -58,7 +58,7 @@ int rs256_sign(uint8_t **out, size_t *size, const char *pem, const void *data, s
 	auto_free uint8_t *signature = mem_new(length);
 	if (!context || EVP_DigestSignInit(context, NULL, EVP_sha256(), NULL, key) != 1 ||
 	    EVP_DigestSign(context, signature, &length, data, data_size) != 1)
-		return err_set(err, EBADMSG, "the private key cannot be signed with");
+		return err_set(err, EINVAL, "the private key cannot be signed with");
 	*out = TAKE(signature);
 	*size = length;
 	return 0;

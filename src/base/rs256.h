@@ -10,7 +10,7 @@
 
 /*
  * The signature of DATA by the private key in PEM (PKCS#8 or PKCS#1, not encrypted), to be freed.
- * -EBADMSG PEM holds no such key, or one of fewer than 2048 bits or more than 8192; its text is
+ * -EINVAL PEM holds no such key, or one of fewer than 2048 bits or more than 8192; its text is
  * never shown.
  */
 MUST_USE int rs256_sign(uint8_t **out, size_t *size, const char *pem, const void *data,

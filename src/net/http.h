@@ -36,12 +36,12 @@ struct http_options {
 
 /* How a host is trusted.  All strings borrowed until the transfer is freed. */
 struct http_tls {
-	bool skip_verify;	 /* --tls-verify=false, for the hosts the user named */
-	const char *ca_pem;	 /* PEM certificates trusted besides the system's, or NULL */
-	const char *ca_file;	 /* one more bundle, or NULL (certs.d/HOST/ca.crt) */
-	const char *client_cert; /* path or NULL */
-	const char *client_key;	 /* path or NULL */
-	const char *client_pem;	 /* instead of both: certificate (chain) and key as text, */
+	bool skip_verify;	    /* --tls-verify=false, for the hosts the user named */
+	const char *ca_pem;	    /* PEM certificates trusted besides the system's, or NULL */
+	const char *ca_file;	    /* one more bundle, or NULL (certs.d/HOST/ca.crt) */
+	const char *client_cert;    /* path or NULL */
+	const char *client_key;	    /* path or NULL */
+	const char *client_pem;	    /* instead of both: certificate (chain) and key as text, */
 	const char *client_key_pem; /* or NULL */
 };
 

@@ -103,10 +103,11 @@ static int find_cloud(const struct cloud **out, const struct acr *acr, const cha
 	if (!*out && is_loopback(host))
 		*out = &clouds[0];
 	if (!*out)
-		return err_set(err, EINVAL,
-			       "'%s' is no name of Azure's registries: for a name of your own set "
-			       "source.azure_environment, or the identity's token is not sent there",
-			       esc(host));
+		return err_set(
+			err, EINVAL,
+			"'%s' is no name of Azure's registries: for a name of your own set "
+			"source.azure_environment, or the identity's token is not sent there",
+			esc(host));
 	return 0;
 }
 

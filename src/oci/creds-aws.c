@@ -34,8 +34,8 @@ const char *aws_domain(const char *region)
 	static const struct {
 		const char *prefix, *domain;
 	} partitions[] = {
-		{ "cn-", "amazonaws.com.cn" },	 { "us-iso-", "c2s.ic.gov" },
-		{ "us-isob-", "sc2s.sgov.gov" }, { "us-isof-", "csp.hci.ic.gov" },
+		{ "cn-", "amazonaws.com.cn" },	  { "us-iso-", "c2s.ic.gov" },
+		{ "us-isob-", "sc2s.sgov.gov" },  { "us-isof-", "csp.hci.ic.gov" },
 		{ "eu-isoe-", "cloud.adc-e.uk" }, { "eusc-", "amazonaws.eu" },
 	};
 	for (size_t i = 0; i < N_ELEMENTS(partitions); i++)
@@ -110,8 +110,8 @@ static int sign(struct sigv4_lines *out, const struct aws_call *call, const stru
 	};
 	request.host = str_text(&host);
 	if (call->target)
-		request.headers[request.header_count++] =
-			(struct sigv4_header){ "x-amz-target", call->target };
+		request.headers[request.header_count++] = (struct sigv4_header){ "x-amz-target",
+										 call->target };
 	const struct sigv4_keys with = { keys->id, keys->secret, keys->token };
 	return sigv4_sign(out, &request, &with, err);
 }
@@ -131,8 +131,7 @@ static int send(struct cloud_answer *out, const struct aws_call *call, const str
 		.url = url->text,
 		.headers = { str_text(&type) },
 		.body = call->body,
-		.secrets = { keys ? keys->secret : NULL, keys ? keys->token : NULL,
-			     call->secrets },
+		.secrets = { keys ? keys->secret : NULL, keys ? keys->token : NULL, call->secrets },
 	};
 	size_t count = 1;
 	const char *const more[] = { call->target ? str_text(&target) : NULL, lines.date,
@@ -159,8 +158,8 @@ int aws_ask(struct cloud_answer *out, const struct aws_call *call, const struct 
 
 /* --- the chain --- */
 
-static void static_keys(struct aws_keys *out, const char *id, const char *secret,
-			const char *token, const char *label)
+static void static_keys(struct aws_keys *out, const char *id, const char *secret, const char *token,
+			const char *label)
 {
 	*out = (struct aws_keys){ mem_strdup(id), mem_strdup(secret), mem_strdup(token),
 				  mem_strdup(label) };
@@ -216,8 +215,7 @@ int aws_keys_find(struct aws_keys *out, const struct creds_aws *aws, const struc
 	int r;
 	if (aws->web_identity_token)
 		r = aws_assume_web_identity(&keys, aws->roles[role++], aws->web_identity_token,
-					    "source.aws_web_identity_token", aws->region, net,
-					    err);
+					    "source.aws_web_identity_token", aws->region, net, err);
 	else
 		r = first_keys(&keys, aws, net, err);
 	for (; r == 0 && role < aws->role_count; role++)

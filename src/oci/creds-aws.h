@@ -3,8 +3,8 @@
  *
  *	source.aws_access_key_id ..., or source.aws_web_identity_token with a role
  *	$AWS_ACCESS_KEY_ID, $AWS_SECRET_ACCESS_KEY, $AWS_SESSION_TOKEN
- *	$AWS_WEB_IDENTITY_TOKEN_FILE and $AWS_ROLE_ARN		(EKS: IAM roles for service accounts)
- *	$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI	(ECS, EKS Pod Identity)
+ *	$AWS_WEB_IDENTITY_TOKEN_FILE and $AWS_ROLE_ARN		(EKS: IAM roles for service
+ *accounts) $AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI	(ECS, EKS Pod Identity)
  *	instance metadata, version 2				(EC2)
  *
  * $AWS_ENDPOINT_URL_STS, _ECR, and $AWS_ENDPOINT_URL for both take the place of AWS's own hosts,

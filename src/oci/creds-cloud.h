@@ -35,9 +35,9 @@ struct creds_azure {
 };
 
 struct creds_google {
-	const char *credentials;    /* JSON: a service account's key, or an external account */
-	const char *identity_token; /* of the external account, instead of its file */
-	bool metadata;		    /* the machine's service account */
+	const char *credentials;     /* JSON: a service account's key, or an external account */
+	const char *identity_token;  /* of the external account, instead of its file */
+	bool metadata;		     /* the machine's service account */
 	const char *service_account; /* which of them, "default" */
 };
 
@@ -53,14 +53,12 @@ bool creds_cloud_is_set(const struct creds_cloud *cloud);
  * Make the one that is set; creds_cloud_is_set holds.  -EINVAL more than one is, or what is set is
  * no good; the text names the field of the source, never its value.
  */
-MUST_USE int creds_cloud_open(struct creds **out, const struct creds_cloud *cloud,
-			      struct err *err);
+MUST_USE int creds_cloud_open(struct creds **out, const struct creds_cloud *cloud, struct err *err);
 
 /* The implementations. */
 MUST_USE int creds_ecr_open(struct creds **out, const struct creds_aws *aws, struct err *err);
 MUST_USE int creds_acr_open(struct creds **out, const struct creds_azure *azure, struct err *err);
-MUST_USE int creds_gar_open(struct creds **out, const struct creds_google *google,
-			    struct err *err);
+MUST_USE int creds_gar_open(struct creds **out, const struct creds_google *google, struct err *err);
 
 /* Does REPOSITORY name a host of ECR itself ("1234.dkr.ecr.eu-west-1.amazonaws.com/app")? */
 bool creds_ecr_names_host(const char *repository);

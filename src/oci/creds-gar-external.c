@@ -84,9 +84,8 @@ static int subject_token(char **out, const struct json_value *account, const cha
 	const struct json_value *format = json_get(source, "format");
 	const char *path = member(source, "file", "");
 	if (str_equal(member(format, "type", "text"), "json"))
-		return read_json_file(out, path,
-				      member(format, "subject_token_field_name", "access_token"),
-				      err);
+		return read_json_file(
+			out, path, member(format, "subject_token_field_name", "access_token"), err);
 	return cloud_read_token(out, path, "the subject token", err);
 }
 

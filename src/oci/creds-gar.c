@@ -197,8 +197,7 @@ static int metadata_token(struct gar_token *out, const char *account, const stru
 	struct cloud_answer answer = { 0 };
 	int r = cloud_ask(&answer, net, &request, METADATA, err);
 	if (r == 0 && !str_equal(http_header(answer.transfer, "Metadata-Flavor", 0), "Google"))
-		r = err_set(err, EPROTO, "%s is none: its answer has no Metadata-Flavor",
-			    METADATA);
+		r = err_set(err, EPROTO, "%s is none: its answer has no Metadata-Flavor", METADATA);
 	if (r == 0)
 		r = gar_read_token(out, &answer, METADATA, err);
 	cloud_answer_release(&answer);
@@ -262,7 +261,9 @@ static int check_key(const struct json_value *root, struct err *err)
 			return err_set(err, EINVAL, "source.google_credentials: %s is missing",
 				       needed[i]);
 	}
-	return gar_check_url(token_url(root), "source.google_credentials: token_uri", err);
+	auto_secret *assertion = NULL;
+	int r = gar_check_url(token_url(root), "source.google_credentials: token_uri", err);
+	return r < 0 ? r : make_assertion(&assertion, root, token_url(root), err);
 }
 
 static int read_credentials(struct json **out, const struct creds_google *google, struct err *err)

@@ -28,7 +28,6 @@ MUST_USE int gar_check_url(const char *url, const char *what, struct err *err);
  * creds-gar-external.c: ACCOUNT is an "external_account" (AIP-4117).  Its subject token is given as
  * TOKEN, or in the file that it names.
  */
-MUST_USE int gar_check_external(const struct json_value *account, bool has_token,
-				struct err *err);
+MUST_USE int gar_check_external(const struct json_value *account, bool has_token, struct err *err);
 MUST_USE int gar_external_token(struct gar_token *out, const struct json_value *account,
 				const char *token, const struct creds_net *net, struct err *err);

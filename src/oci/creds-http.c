@@ -1,7 +1,7 @@
 /*
  * Asking clouds.  Their errors come in five shapes; a short reason is taken from each.  AWS answers
  * a wrong signature with all that was signed, session token included, so what follows the first
- * line of a reason is cut off, and a reason that holds a secret all the same is not shown.
+ * line of a reason is cut off, and a line that holds a secret all the same is not shown.
  */
 #include "oci/creds-http.h"
 
@@ -41,49 +41,59 @@ void cloud_answer_release(struct cloud_answer *answer)
 
 /* --- what an error says --- */
 
-static void add_reason(struct str *out, const char *text)
-{
-	if (!text || !*text)
-		return;
-	size_t length = strcspn(text, "\r\n");
-	str_add(out, ": ");
-	esc_add(out, text, length < REASON_MAX_BYTES ? length : REASON_MAX_BYTES);
-}
-
-/* {"__type","message"} (AWS), {"error","error_description"} (OAuth), {"error":{"message"}}. */
-static bool add_json_reason(struct str *out, const char *body, size_t size)
-{
-	AUTO(json) json = NULL;
-	if (json_parse(&json, body, size, 0, NULL) < 0)
-		return false;
-	const struct json_value *root = json_root(json);
-	const struct json_value *error = json_get(root, "error");
-	const char *message = json_string(json_get(root, "message"));
-	add_reason(out, json_string(json_get(root, "__type")));
-	add_reason(out, json_string(error));
-	add_reason(out, message ? message : json_string(json_get(root, "Message")));
-	add_reason(out, json_string(json_get(root, "error_description")));
-	add_reason(out, json_string(json_get(error, "message")));
-	return true;
-}
-
-static bool holds_secret(const char *body, const struct cloud_request *request)
+static bool holds_secret(const char *text, const struct cloud_request *request)
 {
 	for (size_t i = 0; i < N_ELEMENTS(request->secrets); i++) {
 		const char *secret = request->secrets[i];
-		if (secret && *secret && strstr(body, secret))
+		if (secret && *secret && strstr(text, secret))
 			return true;
 	}
 	return false;
 }
 
+/* The first line of TEXT, cut, unless a secret is in it. */
+static void add_reason(struct str *out, const char *text, const struct cloud_request *request)
+{
+	if (!text || !*text)
+		return;
+	size_t length = strcspn(text, "\r\n");
+	auto_secret *line = mem_strndup(text, length);
+	if (holds_secret(line, request))
+		return;
+	str_add(out, ": ");
+	esc_add(out, line, length < REASON_MAX_BYTES ? length : REASON_MAX_BYTES);
+}
+
+/* {"__type","message"} (AWS), {"error","error_description"} (OAuth), {"error":{"message"}}. */
+static bool add_json_reason(struct str *out, const struct cloud_answer *answer,
+			    const struct cloud_request *request)
+{
+	AUTO(json) json = NULL;
+	if (json_parse(&json, answer->body, answer->size, 0, NULL) < 0)
+		return false;
+	const struct json_value *root = json_root(json);
+	const struct json_value *error = json_get(root, "error");
+	const char *const said[] = {
+		json_string(json_get(root, "__type")),
+		json_string(error),
+		json_string(json_get(root, "message")),
+		json_string(json_get(root, "Message")),
+		json_string(json_get(root, "error_description")),
+		json_string(json_get(error, "message")),
+	};
+	for (size_t i = 0; i < N_ELEMENTS(said); i++)
+		add_reason(out, said[i], request);
+	return true;
+}
+
 /* The text of XML's first <NAME>, up to the next tag; for errors of STS. */
-static void add_element(struct str *out, const char *body, const char *name)
+static void add_element(struct str *out, const char *body, const char *name,
+			const struct cloud_request *request)
 {
 	const char *at = strstr(body, name);
-	size_t length = at ? strcspn(at + strlen(name), "<\r\n") : 0;
-	auto_free char *text = length > 0 ? mem_strndup(at + strlen(name), length) : NULL;
-	add_reason(out, text);
+	size_t length = at ? strcspn(at + strlen(name), "<") : 0;
+	auto_secret *text = length > 0 ? mem_strndup(at + strlen(name), length) : NULL;
+	add_reason(out, text, request);
 }
 
 static int code_of(int status)
@@ -100,14 +110,11 @@ static int refused(const struct cloud_answer *answer, const struct cloud_request
 {
 	int status = http_status(answer->transfer);
 	auto_str reason = STR_MAX(16 * REASON_MAX_BYTES);
-	if (!add_json_reason(&reason, answer->body, answer->size)) {
-		add_element(&reason, answer->body, "<Code>");
-		add_element(&reason, answer->body, "<Message>");
+	if (!add_json_reason(&reason, answer, request)) {
+		add_element(&reason, answer->body, "<Code>", request);
+		add_element(&reason, answer->body, "<Message>", request);
 	}
-	bool show = !holds_secret(answer->body, request) &&
-		    !holds_secret(str_text(&reason), request);
-	return err_set(err, code_of(status), "%s answered %d%s", who, status,
-		       show ? str_text(&reason) : "");
+	return err_set(err, code_of(status), "%s answered %d%s", who, status, str_text(&reason));
 }
 
 /* --- asking --- */

@@ -26,9 +26,9 @@ struct json_value;
 struct cloud_request {
 	const char *method, *url;
 	const char *headers[CLOUD_HEADERS_MAX + 1]; /* NULL-terminated */
-	const char *body;	    /* or NULL */
-	const struct http_tls *tls; /* NULL: NET's others */
-	bool metadata; /* of this machine: never by a proxy, a short wait, few tries */
+	const char *body;			    /* or NULL */
+	const struct http_tls *tls;		    /* NULL: NET's others */
+	bool metadata;	 /* of this machine: never by a proxy, a short wait, few tries */
 	bool any_status; /* an answer is one, whatever its status */
 	/* What must not be shown, though the answer says it. */
 	const char *secrets[4];

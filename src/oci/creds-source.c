@@ -92,6 +92,8 @@ static int fly(struct creds_source *source, const struct creds_net *net, const c
 	struct err why = { 0 };
 	uint64_t asked_ms = now_ms();
 	int r = source->ops->ask(source, net, host, &answer, &why);
+	if (r == -ENOENT)
+		r = -EACCES; /* something is missing on the way to it, not what was asked for */
 	{
 		LOCKED(&keep->mutex);
 		keep->flying = false;
@@ -102,6 +104,7 @@ static int fly(struct creds_source *source, const struct creds_net *net, const c
 		} else if (r != -ECANCELED) {
 			keep->failed_flights++;
 			keep->failure = why;
+			keep->failure.code = r;
 		}
 		pthread_cond_broadcast(&keep->landed);
 	}

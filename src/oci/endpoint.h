@@ -42,12 +42,12 @@ struct endpoint {
 	struct http_tls tls_else; /* for redirect targets and foreign realms: no client key */
 	char *ca_pem;		  /* owned or NULL: the caller's authorities, for tls_else */
 	char *client_pem, *client_key_pem; /* owned or NULL; the key a secret */
-	unsigned tries_max;	  /* of one request; a mirror gets fewer, the origin is there */
-	unsigned wait_base_ms;	  /* for tests; see tries.h */
-	struct auth *auth;	  /* owned */
-	struct places *places;	  /* owned: where the blobs lie */
-	atomic_bool is_open;	  /* /v2/ wants no credential; changes once */
-	atomic_bool no_ranges;	  /* ranges are of no use here; changes once */
+	unsigned tries_max;    /* of one request; a mirror gets fewer, the origin is there */
+	unsigned wait_base_ms; /* for tests; see tries.h */
+	struct auth *auth;     /* owned */
+	struct places *places; /* owned: where the blobs lie */
+	atomic_bool is_open;   /* /v2/ wants no credential; changes once */
+	atomic_bool no_ranges; /* ranges are of no use here; changes once */
 };
 
 struct endpoint_options {

@@ -58,8 +58,7 @@ static size_t collect(struct sigv4_header *out, const struct sigv4_request *requ
 	out[count++] = (struct sigv4_header){ "host", request->host };
 	out[count++] = (struct sigv4_header){ "x-amz-date", stamp->date };
 	if (keys->session_token)
-		out[count++] =
-			(struct sigv4_header){ "x-amz-security-token", keys->session_token };
+		out[count++] = (struct sigv4_header){ "x-amz-security-token", keys->session_token };
 	qsort(out, count, sizeof(*out), by_name);
 	return count;
 }
@@ -143,8 +142,9 @@ int sigv4_sign(struct sigv4_lines *out, const struct sigv4_request *request,
 	auto_str scope = STR_MAX(SCOPE_MAX_BYTES);
 	str_addf(&scope, "%s/%s/%s/aws4_request", stamp.day, request->region, request->service);
 	auto_str text = STR_MAX(CANONICAL_MAX_BYTES);
-	str_addf(&text, "Authorization: AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=",
-		 keys->id, str_text(&scope));
+	str_addf(&text,
+		 "Authorization: AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=", keys->id,
+		 str_text(&scope));
 	add_names(&text, headers, count);
 	if (scope.failed || text.failed)
 		return err_set(err, E2BIG, "the key's name, region or service is too long");
@@ -153,9 +153,9 @@ int sigv4_sign(struct sigv4_lines *out, const struct sigv4_request *request,
 	*out = (struct sigv4_lines){
 		.authorization = str_take(&text),
 		.date = line("X-Amz-Date", stamp.date),
-		.session_token =
-			keys->session_token ? line("X-Amz-Security-Token", keys->session_token)
-					    : NULL,
+		.session_token = keys->session_token
+					 ? line("X-Amz-Security-Token", keys->session_token)
+					 : NULL,
 	};
 	return 0;
 }

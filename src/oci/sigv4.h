@@ -2,8 +2,9 @@
  * AWS Signature Version 4: a request's headers and body, signed with a key derived from a secret.
  *
  *	string to sign = "AWS4-HMAC-SHA256" \n DATE \n DAY/REGION/SERVICE/aws4_request \n
- *	                 hex(sha256(METHOD \n PATH \n QUERY \n headers \n names \n hex(sha256(body))))
- *	key            = HMAC(HMAC(HMAC(HMAC("AWS4" SECRET, DAY), REGION), SERVICE), "aws4_request")
+ *	                 hex(sha256(METHOD \n PATH \n QUERY \n headers \n names \n
+ *hex(sha256(body)))) key            = HMAC(HMAC(HMAC(HMAC("AWS4" SECRET, DAY), REGION), SERVICE),
+ *"aws4_request")
  *
  * AWS General Reference, "Signing AWS API requests".  No network, no clock.
  */
@@ -24,8 +25,8 @@ struct sigv4_header {
 /* All borrowed. */
 struct sigv4_request {
 	const char *method;
-	const char *host; /* as the Host header has it, with a port that is not the scheme's */
-	const char *path; /* absolute and already encoded */
+	const char *host;  /* as the Host header has it, with a port that is not the scheme's */
+	const char *path;  /* absolute and already encoded */
 	const char *query; /* encoded and in the order of its names, or "" */
 	struct sigv4_header headers[SIGV4_HEADERS_MAX]; /* to be signed besides host and x-amz-* */
 	size_t header_count;

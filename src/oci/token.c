@@ -325,9 +325,8 @@ static int find_credential(struct credential *out, struct endpoint *endpoint,
 	return endpoint_credential(endpoint, out, err);
 }
 
-static int get_with(struct token *out, struct endpoint *endpoint,
-		    const struct challenge *challenge, const struct credential *credential,
-		    struct err *err)
+static int get_with(struct token *out, struct endpoint *endpoint, const struct challenge *challenge,
+		    const struct credential *credential, struct err *err)
 {
 	struct token token = { 0 };
 	int r = challenge->scheme == CHALLENGE_BASIC

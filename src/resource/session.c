@@ -86,7 +86,9 @@ static int find_ecr_host(struct session *session, const struct creds_aws *aws, s
 	if (!aws->region || creds_ecr_names_host(source->repository))
 		return 0;
 	const struct http_tls tls = { .ca_pem = source->ca_pem };
-	const struct creds_net net = { .http = session->http, .own = &tls, .others = &tls,
+	const struct creds_net net = { .http = session->http,
+				       .own = &tls,
+				       .others = &tls,
 				       .wait_base_ms = tries_wait_base_ms() };
 	auto_free char *host = NULL;
 	int r = creds_ecr_host(&host, aws, session->creds, &net, err);

@@ -17,13 +17,15 @@ static void wipe(char *secret)
 void source_cloud_release(struct source_cloud *cloud)
 {
 	char *const plain[] = {
-		cloud->aws_region,	  cloud->aws_account_id,   cloud->aws_ecr_registry_id,
-		cloud->aws_access_key_id, cloud->aws_role_arn,	   cloud->azure_client_id,
-		cloud->azure_tenant_id,	  cloud->azure_environment, cloud->azure_auth_type,
-		cloud->google_service_account, cloud->client_cert,
+		cloud->aws_region,	    cloud->aws_account_id,
+		cloud->aws_ecr_registry_id, cloud->aws_access_key_id,
+		cloud->aws_role_arn,	    cloud->azure_client_id,
+		cloud->azure_tenant_id,	    cloud->azure_environment,
+		cloud->azure_auth_type,	    cloud->google_service_account,
+		cloud->client_cert,
 	};
 	char *const secret[] = {
-		cloud->aws_secret_access_key, cloud->aws_session_token,
+		cloud->aws_secret_access_key,  cloud->aws_session_token,
 		cloud->aws_web_identity_token, cloud->google_credentials,
 		cloud->google_identity_token,  cloud->client_key,
 	};
@@ -99,8 +101,8 @@ const char *source_cloud_idle(const struct source_cloud *cloud, unsigned i)
 	bool aws = cloud->aws_account_id || cloud->aws_access_key_id ||
 		   cloud->aws_secret_access_key || cloud->aws_session_token ||
 		   cloud->aws_web_identity_token || cloud->aws_role_arns.count > 0;
-	bool azure = cloud->azure_client_id || cloud->azure_tenant_id ||
-		     cloud->azure_environment || cloud->azure_auth_type;
+	bool azure = cloud->azure_client_id || cloud->azure_tenant_id || cloud->azure_environment ||
+		     cloud->azure_auth_type;
 	const struct {
 		bool said;
 		const char *text;

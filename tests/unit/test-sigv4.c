@@ -15,7 +15,7 @@
 #define ID "AKIDEXAMPLE"
 #define SECRET "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 #define WHEN 1440938160 /* 2015-08-30T12:36:00Z */
-#define TOKEN                                                                                \
+#define TOKEN                                                                                 \
 	"AQoDYXdzEPT//////////wEXAMPLEtc764bNrC9SAPBSM22wDOk4x4HIZ8j4FZTwdQWLWsKWHGBuFqwAeMi" \
 	"cRXmxfpSPfIeoIYRqTflfKD8YUuwthAx7mSEI/qkPpKPi/kMcGdQrmGdeehM4IC1NtBmUpp2wUE8phUZamp" \
 	"KsburEDy0KPkyQDYwT7WZ0wq5VSXDvp75YU9HFvlRd8Tx6q6fE8YQcHNVXAkiY9q6d+xo0rKwT38xVqr7ZD" \
@@ -99,8 +99,14 @@ static void test_sigv4_refuses_what_is_too_large(void **state)
 {
 	(void)state;
 	struct sigv4_request request = {
-		.method = "GET", .host = "h", .path = "/", .query = "", .body = "",
-		.region = "r", .service = "s", .header_count = SIGV4_HEADERS_MAX + 1,
+		.method = "GET",
+		.host = "h",
+		.path = "/",
+		.query = "",
+		.body = "",
+		.region = "r",
+		.service = "s",
+		.header_count = SIGV4_HEADERS_MAX + 1,
 	};
 	struct sigv4_lines lines = { 0 };
 	struct sigv4_keys keys = { ID, SECRET, NULL };
