@@ -193,8 +193,10 @@ int cloud_ask(struct cloud_answer *out, const struct creds_net *net,
 
 static bool is_local(const struct url *url)
 {
-	return url_host_is_loopback(url->host) || str_starts(url->host, "169.254.") ||
-	       str_starts(url->host, "fd00:ec2:");
+	if (url_host_is_loopback(url->host))
+		return true;
+	return url_host_is_ip(url->host) &&
+	       (str_starts(url->host, "169.254.") || str_starts(url->host, "fd00:ec2:"));
 }
 
 int cloud_check_url(const char *text, const char *what, struct err *err)

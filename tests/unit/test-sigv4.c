@@ -129,5 +129,5 @@ int main(void)
 		cmocka_unit_test(test_sigv4_signs_a_query),
 		cmocka_unit_test(test_sigv4_refuses_what_is_too_large),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("sigv4", tests, NULL, NULL);
 }
