@@ -2,7 +2,7 @@
 
 Every run is made with debug on, and nothing secret may be in what it says.
 """
-import contextlib, json, os, pathlib, ssl, subprocess, threading, time
+import base64, contextlib, json, os, pathlib, ssl, subprocess, threading, time
 
 import pytest
 
@@ -11,6 +11,7 @@ import conftest
 import lazyimages
 import mkimage
 import mountlib
+import push_registry
 
 ROLE = 'arn:aws:iam::123456789012:role/'
 GAR = {'google_metadata': True}
@@ -203,6 +204,17 @@ def test_a_redirect_of_a_blob_gets_no_password(run, aws, closing, small_layout):
     aws.registry.elsewhere = store
     assert run.get(source_of(aws.add_key('me'))).rc == 0
     assert store.requests and all(r.authorization is None for r in store.requests)
+
+
+def test_out_pushes_to_ecr(run, aws, small_layout):
+    with push_registry.PushRegistry(user='AWS') as to:
+        to.url = 'http://' + to.host
+        to.allowed = lambda r: r.headers.get('Authorization') in [
+            'Basic ' + base64.b64encode(b'AWS:' + p.encode()).decode() for p in aws.passwords]
+        aws.registry, layout = to, pathlib.Path(small_layout)
+        done = run.step(['out', layout.parent], source_of(aws.add_key('me'), tag='v'), params={'image': layout.name})
+        assert done.rc == 0 and to.host + '/team/app' in done.out.decode(), done
+        assert 'v' in to.manifests['team/app'] and aws.used == [('GetAuthorizationToken', 'me')]
 
 
 @pytest.mark.parametrize('url', ['http://example.com', 'http://10.0.0.1:1', 'https://me:secret@example.com', 'nonsense'])
