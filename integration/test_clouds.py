@@ -313,7 +313,7 @@ def test_a_mount_stays_signed_in(run, aws, fuse, closing, tmp_path):
             gate.wait(30)
         return None
     aws.registry.before = before
-    run.env = dict(run.env, ROOTLET_RUN=str(tmp_path / 'run'), XDG_CACHE_HOME=str(tmp_path / 'cache'))
+    run.env = dict(run.env, ROOTLET_RUN=str(tmp_path / 'run'), ROOTLET_CACHE=str(tmp_path / 'cache'))
     (tmp_path / 'run').mkdir()
     done = run.get(source_of(aws.add_key('me')), {'lazy': 'require'})
     try:
