@@ -325,7 +325,7 @@ static int exchange(char **out, const char *access_token, const char *tenant,
 /* When a JWT ends, by its own word ("exp"); 0 when it does not say. */
 static uint64_t token_life_ms(const char *token)
 {
-	const char *from = strchr(token, '.');
+	const char *from = token ? strchr(token, '.') : NULL;
 	size_t length = from ? strcspn(from + 1, ".") : 0;
 	auto_free char *part = length > 0 ? mem_strndup(from + 1, length) : mem_strdup("");
 	for (char *p = part; *p; p++) {
