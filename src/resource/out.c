@@ -56,7 +56,7 @@ static int add_version(struct put *put, struct err *err)
 {
 	const struct source_put *params = &put->session->request.put;
 	const char *variant = put->session->request.source.variant;
-	struct out_version version __attribute__((cleanup(out_version_release))) = { 0 };
+	auto_semver version = { 0 };
 	auto_tags there = { 0 };
 	if (!params->version)
 		return 0;
