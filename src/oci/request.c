@@ -300,6 +300,7 @@ static int refused(struct answer *answer, struct endpoint *endpoint, struct err 
 	int r = reply_error(answer->transfer, answer->host, &why);
 	auto_free char *who = auth_describe(endpoint->auth);
 	answer->final = true;
+	answer->refused = true;
 	return err_set(err, -r, "%s (%s)", err_text(&why), who);
 }
 
@@ -409,7 +410,7 @@ int request_try(struct answer *out, struct endpoint *endpoint, const struct requ
 	if (r < 0 || signature_died(&answer))
 		drop_kept(request);
 	if (r < 0) {
-		out->final = answer.final;
+		*out = (struct answer){ .final = answer.final, .refused = answer.refused };
 		answer_release(&answer);
 		return r;
 	}

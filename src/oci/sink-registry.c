@@ -47,7 +47,7 @@ static int look(struct registry_sink *registry, const char *reference, struct di
 {
 	auto_descriptor found = { 0 };
 	*out = (struct digest){ 0 };
-	int r = fetch_look(&found, registry->endpoint, reference, err);
+	int r = fetch_head(&found, registry->endpoint, reference, err);
 	if (r == -ENOENT || r == -EACCES)
 		return 0;
 	if (r == 0)
