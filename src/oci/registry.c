@@ -209,6 +209,14 @@ static void registry_abort(struct repo *repo)
 	http_group_abort(registry_of(repo)->group);
 }
 
+static bool registry_pause(struct repo *repo, unsigned ms)
+{
+	struct registry *registry = registry_of(repo);
+	unsigned base_ms = registry->endpoints[0]->wait_base_ms;
+	atomic_store(&registry->mirror_down, true);
+	return http_group_pause(registry->group, ms * base_ms / RETRY_BASE_MS);
+}
+
 static struct repo_counts registry_counts(struct repo *repo)
 {
 	const struct http_counts counts = http_group_counts(registry_of(repo)->group);
@@ -302,6 +310,7 @@ int registry_open(struct repo **out, const struct ref *ref, const struct repo_op
 		.range = registry_range,
 		.tags = registry_tags,
 		.abort = registry_abort,
+		.pause = registry_pause,
 		.counts = registry_counts,
 		.free = registry_free,
 	};

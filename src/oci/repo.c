@@ -149,6 +149,11 @@ void repo_abort(struct repo *repo)
 		repo->ops->abort(repo);
 }
 
+bool repo_pause(struct repo *repo, unsigned ms)
+{
+	return repo->ops->pause && repo->ops->pause(repo, ms);
+}
+
 void repo_counts(struct repo *repo, struct repo_counts *out)
 {
 	static const struct repo_counts none = { 0 };

@@ -38,8 +38,9 @@ struct repo_ops {
 	int (*tags)(struct repo *, struct tags *, struct err *);
 	/* Optional: a shorter way to a blob's bytes, or NULL: that over range will do. */
 	struct input *(*input)(struct repo *, const struct descriptor *);
-	/* Optional: a repo that waits for nobody has neither. */
+	/* Optional: a repo that waits for nobody has none of these. */
 	void (*abort)(struct repo *);
+	bool (*pause)(struct repo *, unsigned ms);
 	struct repo_counts (*counts)(struct repo *);
 };
 
@@ -103,6 +104,12 @@ MUST_USE int repo_blob_bytes(struct repo *repo, const struct descriptor *d, size
  * read on; a credential helper that runs is waited for (its time is bounded).
  */
 void repo_abort(struct repo *repo);
+/*
+ * Wait MS for something that was pushed just now; afterwards a mirror, which may remember that it
+ * is not there, is not asked any more.  False where waiting is of no use: on disk, or after
+ * repo_abort.
+ */
+bool repo_pause(struct repo *repo, unsigned ms);
 void repo_counts(struct repo *repo, struct repo_counts *out);
 
 void repo_free(struct repo *repo);
