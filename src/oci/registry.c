@@ -180,6 +180,14 @@ static int open_blob(struct registry *registry, const struct descriptor *d, uint
 		     uint64_t length, unsigned flags, struct stream **out, struct err *err)
 {
 	unsigned first = first_endpoint(registry);
+	/* bad bytes of a mirror are no reason to fail while the origin has good ones */
+	if ((flags & REPO_BLOB_FRESH) && first + 1 < registry->count) {
+		struct err why = { 0 };
+		(void)err_set(&why, EBADMSG, "the bytes of blob '%s' were wrong",
+			      digest_show(&d->digest));
+		mirror_failed(registry, registry->endpoints[first], &why);
+		first = registry->count - 1;
+	}
 	const struct blob_options options = {
 		.sources = registry->endpoints + first,
 		.source_count = registry->count - first,
