@@ -340,8 +340,9 @@ def test_all_versions_ascending(check, registry, app):
 
 
 def test_no_versions_at_all(check, registry, app):
-    app('foo')
-    assert check().json == []
+    app('foo', 'bar')
+    done = check()
+    assert done.json == [] and done.text == "none of the 2 tags of '%s/app' is asked for\n" % registry.host
 
 
 def test_a_repository_that_is_missing_is_an_error(check, registry):

@@ -18,8 +18,9 @@
 
 #define MANIFEST_TIMEOUT_MS 120000u
 #define HEAD_TIMEOUT_MS 60000u
-#define HEAD_TRIES 3u
-#define CORRUPT_TRIES 2u /* a manifest whose digest is wrong is asked for once more */
+#define HEAD_TRIES 2u
+#define HEAD_TRIES_BUSY 3u /* 429 */
+#define CORRUPT_TRIES 2u   /* a manifest whose digest is wrong is asked for once more */
 
 #define ACCEPTED \
 	MEDIA_OCI_INDEX ", " MEDIA_OCI_MANIFEST ", " MEDIA_DOCKER_LIST ", " MEDIA_DOCKER_MANIFEST
@@ -297,6 +298,8 @@ static enum head_result head_once(struct descriptor *out, struct endpoint *endpo
 		return HEAD_ABSENT;
 	if (!may_pass)
 		return HEAD_USELESS;
+	if (status == 429 && endpoint->tries_max >= HEAD_TRIES_BUSY)
+		tries->max = HEAD_TRIES_BUSY;
 	if (tries_again(tries, r, status, after, err) == 0)
 		return HEAD_AGAIN;
 	return r == -ECANCELED || after > RETRY_AFTER_MAX_MS / 1000 ? HEAD_FAILED : HEAD_USELESS;
@@ -309,8 +312,7 @@ static int head(struct descriptor *out, struct endpoint *endpoint, const char *r
 	struct tries tries;
 	enum head_result result;
 	struct err why = { 0 };
-	tries_init(&tries, HEAD_TRIES < endpoint->tries_max ? HEAD_TRIES : endpoint->tries_max,
-		   HEAD_TRIES, endpoint->wait_base_ms);
+	tries_init(&tries, HEAD_TRIES, HEAD_TRIES_BUSY, endpoint->wait_base_ms);
 	tries.group = endpoint->group;
 	do {
 		result = head_once(out, endpoint, path, &tries, &why);

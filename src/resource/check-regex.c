@@ -138,6 +138,7 @@ static int run(struct regex_check *c, struct err *err)
 	if (r < 0)
 		return err_wrap(err, r, "source.tag_regex");
 	r = repo_tags(c->check->repo, &c->tags, err);
+	c->check->listed = c->tags.count;
 	if (r == 0)
 		r = find(c, regex, err);
 	if (r == 0)

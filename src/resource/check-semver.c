@@ -47,6 +47,7 @@ static int list(struct semver_check *s, struct err *err)
 	if (r < 0)
 		return err_wrap(err, r, "source.semver_constraint");
 	r = repo_tags(s->check->repo, &s->tags, err);
+	s->check->listed = s->tags.count;
 	if (r == 0)
 		r = selection_make(&s->selection, &s->tags, source, constraint, err);
 	if (r == 0)

@@ -121,12 +121,16 @@ static int run(struct check *check, struct err *err)
 	bool mirrored = options.mirror && mode != check_tag &&
 			str_equal(check->session->ref.host, "docker.io");
 	int r = run_once(check, mode, &options, err);
-	if (r < 0 || check->count > 0 || !mirrored)
-		return r;
-	report_line("rootlet: warning: mirror '%s' has no such tags; asking '%s'",
-		    esc(options.mirror), esc(check->session->ref.host));
-	options.mirror = NULL;
-	return run_once(check, mode, &options, err);
+	if (r == 0 && check->count == 0 && mirrored) {
+		report_line("rootlet: warning: mirror '%s' has no such tags; asking '%s'",
+			    esc(options.mirror), esc(check->session->ref.host));
+		options.mirror = NULL;
+		r = run_once(check, mode, &options, err);
+	}
+	if (r == 0 && check->count == 0 && mode != check_tag)
+		report_line("none of the %zu tags of '%s' is asked for", check->listed,
+			    esc(check->session->request.source.repository));
+	return r;
 }
 
 static int answer(const struct check *check, struct err *err)

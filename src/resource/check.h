@@ -22,6 +22,7 @@ struct check {
 	struct repo *repo;		/* borrowed */
 	struct check_version *versions; /* owned, oldest first */
 	size_t count, capacity;
+	size_t listed; /* tags there are, for a word when none is wanted */
 };
 void check_release(struct check *check);
 void check_add(struct check *check, const char *tag, const struct digest *digest);
