@@ -160,12 +160,16 @@ def test_check_of_a_missing_repository_is_empty(check, registry):
     assert done.rc == 0 and done.out == b'[]\n', done
 
 
-@pytest.mark.parametrize('tag, prints, wanted', [
-    (None, 'latest', 'one'), ('', 'latest', 'one'), (42, '42', 'one'), (True, 'true', 'one'),
-])
+@pytest.mark.parametrize('tag, prints, wanted', [(42, '42', 'one'), (True, 'true', 'one'), ('latest', 'latest', 'one')])
 def test_check_reads_tags_as_text(check, moved, images, tag, prints, wanted):
     done = check({'repository': moved, 'tag': tag})
     assert done.rc == 0 and done.out == versions((prints, images.digest(wanted))), done
+
+
+@pytest.mark.parametrize('tag', [None, ''])
+def test_check_without_a_tag_looks_for_versions(check, moved, tag):
+    done = check({'repository': moved, 'tag': tag})
+    assert done.rc == 0 and [v['tag'] for v in json.loads(done.out)] == ['1.10', '42'], done
 
 
 def test_check_keeps_the_digits_of_a_number(rootlet, moved, images):
