@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/esc.h"
+#include "base/str.h"
 #include "net/http.h"
 #include "oci/creds.h"
 #include "oci/ref.h"
@@ -26,6 +27,7 @@ struct look {
 	struct image *images[LOOK_IMAGES_MAX]; /* owned */
 	struct lazy *trees[LOOK_IMAGES_MAX];   /* owned */
 	size_t image_count, tree_count;
+	struct repo *repo;     /* owned; of look_repository */
 	struct report *report; /* owned; while layers are scanned */
 	uint64_t blob_bytes;   /* compressed size of all layers of all images */
 };
@@ -62,6 +64,7 @@ void look_free(struct look *look)
 		lazy_free(look->trees[i]);
 	for (size_t i = 0; i < look->image_count; i++)
 		image_free(look->images[i]);
+	repo_free(look->repo);
 	cache_free(look->cache);
 	creds_free(look->creds);
 	http_free(look->http);
@@ -103,6 +106,29 @@ int look_image(struct look *look, const char *name, unsigned flags, const struct
 	look->image_count++;
 	count_layers(look, *image);
 	*out = *image;
+	return 0;
+}
+
+/* Of a registry's name a tag would mean nothing here. */
+static int parse_repository(struct ref *out, const char *name, struct err *err)
+{
+	if (str_starts(name, "oci:") || str_starts(name, "oci-archive:") ||
+	    str_starts(name, "docker-archive:"))
+		return ref_parse(out, name, err);
+	return ref_parse_repository(out, name, err);
+}
+
+int look_repository(struct look *look, const char *name, struct repo **out, struct err *err)
+{
+	auto_ref ref = { 0 };
+	int r = parse_repository(&ref, name, err);
+	if (r < 0)
+		return r;
+	const struct image_options options = image_options(look);
+	r = repo_open(&look->repo, &ref, &options.repo, err);
+	if (r < 0)
+		return r;
+	*out = look->repo;
 	return 0;
 }
 

@@ -47,6 +47,9 @@ DEFINE_AUTO(look)
 /* Only manifest and config (FLAGS as image_open); *out is borrowed from LOOK. */
 MUST_USE int look_image(struct look *look, const char *name, unsigned flags,
 			const struct image **out, struct err *err);
+/* A repository (HOST/NAME), layout or archive, no image of it; *out is borrowed from LOOK. */
+MUST_USE int look_repository(struct look *look, const char *name, struct repo **out,
+			     struct err *err);
 /*
  * The tree, and files to be read; borrowed from LOOK.  A layer without a table is scanned, with
  * progress on stderr.  More than one image may be opened.
