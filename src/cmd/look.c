@@ -154,7 +154,9 @@ void look_say_cost(const struct look *look)
 	if (look->args->quiet)
 		return;
 	uint64_t requests = http_requests(look->http);
-	report_line("read %s of %s in %" PRIu64 " request%s",
-		    report_size(http_bytes(look->http)).text, report_size(look->blob_bytes).text,
-		    requests, requests == 1 ? "" : "s");
+	auto_str of = STR_MAX(64);
+	if (look->blob_bytes > 0)
+		str_addf(&of, " of %s", report_size(look->blob_bytes).text);
+	report_line("read %s%s in %" PRIu64 " request%s", report_size(http_bytes(look->http)).text,
+		    str_text(&of), requests, requests == 1 ? "" : "s");
 }

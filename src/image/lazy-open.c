@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "image/cached-repo.h"
 #include "image/lazy-internal.h"
+#include "image/offline-repo.h"
 #include "image/scan.h"
 
 #define READ_TIMEOUT_MS 60000u
@@ -31,11 +32,13 @@ static int open_image(struct lazy *lazy, const struct ref *ref, struct err *err)
 {
 	const struct image_options *options = &lazy->options.image;
 	struct repo *repo = NULL;
-	int r = repo_open(&repo, ref, &options->repo, err);
-	if (r < 0)
-		return r;
 	/* what is on disk here needs no copy in the cache */
 	lazy->is_cached = ref->kind == REF_REGISTRY;
+	if (lazy->is_cached && lazy->options.offline)
+		repo = offline_repo_new(ref);
+	int r = repo ? 0 : repo_open(&repo, ref, &options->repo, err);
+	if (r < 0)
+		return r;
 	if (lazy->is_cached)
 		repo = cached_repo_new(repo, lazy->options.cache, ref);
 	return image_open_in(&lazy->image, repo, ref, options, 0, err);

@@ -161,8 +161,13 @@ static int find_one(void *arg, size_t task, struct err *err)
 	const atomic_bool *cancel = lazy->options.cancel;
 	if (cancel && atomic_load(cancel))
 		return err_set(err, ECANCELED, "stopped");
-	if (use_cached(lazy, layer) || is_small(layer->descriptor) ||
-	    !digest_known(&layer->descriptor->digest) || lazy->options.least == TRUST_VERIFIED)
+	if (use_cached(lazy, layer))
+		return 0;
+	if (lazy->options.offline)
+		return err_set(err, EAGAIN, "layer %zu has no table in the cache",
+			       layer->number + 1);
+	if (is_small(layer->descriptor) || !digest_known(&layer->descriptor->digest) ||
+	    lazy->options.least == TRUST_VERIFIED)
 		return 0;
 	int r = look_for_table(lazy, layer, err);
 	return r < 0 ? err_wrap(err, r, "layer %zu of '%s'", layer->number + 1,

@@ -29,6 +29,7 @@ struct lazy_options {
 	enum lazy_fill fill;
 	bool no_prefetch; /* neither record nor replay, no landmarks */
 	bool allow_bomb;
+	bool offline; /* no registry is asked, nothing is scanned: what the cache has, or -EAGAIN */
 	unsigned read_timeout_ms;  /* 0: 60 000; a read that takes longer fails with -ETIMEDOUT */
 	unsigned jobs;		   /* layers at once; 0: the cores */
 	const atomic_bool *cancel; /* borrowed or NULL; ends lazy_open with -ECANCELED */

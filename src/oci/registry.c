@@ -155,6 +155,26 @@ static int registry_manifest(struct repo *repo, const struct descriptor *d, stru
 	return 0;
 }
 
+static int registry_tags(struct repo *repo, struct tags *out, struct err *err)
+{
+	struct registry *registry = registry_of(repo);
+	struct endpoint *origin = registry->endpoints[registry->count - 1];
+	struct endpoint *mirror = first_endpoint(registry) + 1 < registry->count
+					  ? registry->endpoints[0]
+					  : NULL;
+	struct err why = { 0 };
+	int r = mirror ? tags_fetch(out, mirror, &why) : 0;
+	if (mirror && r == 0 && out->count > 0)
+		return 0;
+	if (mirror) {
+		if (r == 0)
+			(void)err_set(&why, ENOENT, "it lists no tags");
+		mirror_failed(registry, mirror, &why);
+		atomic_store(&registry->mirror_down, true);
+	}
+	return tags_fetch(out, origin, err);
+}
+
 /* [OFFSET, OFFSET+LENGTH), or the whole blob when LENGTH is 0. */
 static int open_blob(struct registry *registry, const struct descriptor *d, uint64_t offset,
 		     uint64_t length, unsigned flags, struct stream **out, struct err *err)
@@ -280,6 +300,7 @@ int registry_open(struct repo **out, const struct ref *ref, const struct repo_op
 		.manifest = registry_manifest,
 		.blob = registry_blob,
 		.range = registry_range,
+		.tags = registry_tags,
 		.abort = registry_abort,
 		.counts = registry_counts,
 		.free = registry_free,

@@ -10,6 +10,7 @@
 #include "base/stream.h"
 #include "oci/manifest.h"
 #include "oci/ref.h"
+#include "oci/tags.h"
 
 struct repo;
 
@@ -34,6 +35,7 @@ struct repo_ops {
 	int (*range)(struct repo *, const struct descriptor *, uint64_t, uint64_t, unsigned,
 		     struct stream **, struct err *);
 	void (*free)(struct repo *);
+	int (*tags)(struct repo *, struct tags *, struct err *);
 	/* Optional: a shorter way to a blob's bytes, or NULL: that over range will do. */
 	struct input *(*input)(struct repo *, const struct descriptor *);
 	/* Optional: a repo that waits for nobody has neither. */
@@ -56,6 +58,13 @@ MUST_USE int repo_resolve(struct repo *repo, const struct ref *ref, struct docum
 /* Only digest (and type) of what REF names: HEAD, or GET where HEAD does not serve. */
 MUST_USE int repo_head(struct repo *repo, const struct ref *ref, struct descriptor *out,
 		       struct err *err);
+
+/*
+ * All tags, in the order of who lists them (a registry's is lexical).  Of an archive or layout the
+ * names in it; a mirror that cannot list, or lists nothing, is from then on not asked for anything.
+ * -ENOENT a registry has no such repository; the rest as oci/tags.h.
+ */
+MUST_USE int repo_tags(struct repo *repo, struct tags *out, struct err *err);
 
 /* The manifest or index of a descriptor; size and digest are verified. */
 MUST_USE int repo_manifest(struct repo *repo, const struct descriptor *d, struct document *out,

@@ -162,7 +162,7 @@ static int add_alias(struct out_names *names, bool may, const char *text, const 
 }
 
 int out_names_add_aliases(struct out_names *names, const struct out_version *version,
-			  const char *variant, const struct sink_tags *there, struct err *err)
+			  const char *variant, const struct tags *there, struct err *err)
 {
 	struct aliases aliases = { true, true, true };
 	if (version->prerelease)

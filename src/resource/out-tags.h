@@ -38,8 +38,7 @@ char *out_version_tag(const struct out_version *version, const char *variant);
  * "1.2", with -VARIANT.  None for a prerelease.
  */
 MUST_USE int out_names_add_aliases(struct out_names *names, const struct out_version *version,
-				   const char *variant, const struct sink_tags *there,
-				   struct err *err);
+				   const char *variant, const struct tags *there, struct err *err);
 
 /* The words of the file at PATH, each behind PREFIX (NULL: nothing); *count says how many. */
 MUST_USE int out_names_add_file(struct out_names *names, const char *path, const char *prefix,

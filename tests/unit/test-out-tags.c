@@ -78,7 +78,7 @@ static void test_aliases_are_left_to_newer_versions(void **state)
 	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
 		struct out_version version __attribute__((cleanup(out_version_release))) = { 0 };
 		struct out_names names __attribute__((cleanup(out_names_release))) = { 0 };
-		struct sink_tags there __attribute__((cleanup(sink_tags_release))) = { 0 };
+		auto_tags there = { 0 };
 		auto_str got = STR_MAX(1000);
 		for (const char *at = cases[i].there; *at; at += strspn(at, " ")) {
 			size_t n = strcspn(at, " ");
