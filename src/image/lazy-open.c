@@ -193,6 +193,11 @@ const struct rootfs *lazy_rootfs(const struct lazy *lazy)
 	return lazy->rootfs;
 }
 
+struct table *lazy_table(const struct lazy *lazy, size_t layer)
+{
+	return lazy->layers[lazy->of_layer[layer]].table;
+}
+
 size_t lazy_layer_count(const struct lazy *lazy)
 {
 	return lazy->image->manifest.layer_count;

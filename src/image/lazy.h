@@ -53,6 +53,8 @@ void lazy_start(struct lazy *lazy);
 
 const struct image *lazy_image(const struct lazy *lazy);
 const struct rootfs *lazy_rootfs(const struct lazy *lazy);
+/* The table of layer LAYER of the image (0 .. lazy_layer_count - 1); borrowed, only to be read. */
+struct table *lazy_table(const struct lazy *lazy, size_t layer);
 
 /*
  * Up to SIZE bytes of regular file INODE from OFFSET (fewer only at its end, *got).  Holes are
