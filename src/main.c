@@ -86,9 +86,10 @@ static const struct command cmd_completion = {
 };
 
 static const struct command *const list[] = {
-	&cmd_unpack, &cmd_mount, &cmd_umount, &cmd_status,   &cmd_cache,      &cmd_push,
-	&cmd_copy,   &cmd_tag,	 &cmd_digest, &cmd_manifest, &cmd_config,     &cmd_platforms,
-	&cmd_tags,   &cmd_check, &cmd_in,     &cmd_out,	     &cmd_completion, &cmd_help,
+	&cmd_unpack,  &cmd_mount,      &cmd_umount, &cmd_status,   &cmd_cache,	&cmd_push,
+	&cmd_copy,    &cmd_tag,	       &cmd_digest, &cmd_manifest, &cmd_config, &cmd_platforms,
+	&cmd_history, &cmd_inspect,    &cmd_diff,   &cmd_tags,	   &cmd_check,	&cmd_in,
+	&cmd_out,     &cmd_completion, &cmd_help,
 };
 static const struct commands commands = { list, N_ELEMENTS(list) };
 

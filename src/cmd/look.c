@@ -16,7 +16,8 @@
 #include "term/cancel.h"
 #include "term/report.h"
 
-#define LOOK_IMAGES_MAX 2 /* diff has two */
+#define LOOK_IMAGES_MAX 2 /* diff has two, */
+#define LOOK_TREES_MAX 4  /* and may open both trees in part, then whole */
 
 struct look {
 	const struct look_args *args; /* borrowed */
@@ -25,7 +26,7 @@ struct look {
 	struct creds *creds;		       /* owned */
 	struct cache *cache;		       /* owned; NULL until a tree is asked for */
 	struct image *images[LOOK_IMAGES_MAX]; /* owned */
-	struct lazy *trees[LOOK_IMAGES_MAX];   /* owned */
+	struct lazy *trees[LOOK_TREES_MAX];    /* owned */
 	size_t image_count, tree_count;
 	struct repo *repo;     /* owned; of look_repository */
 	struct report *report; /* owned; while layers are scanned */
@@ -145,21 +146,33 @@ static void log_line(void *arg, const char *text)
 	warn(arg, text);
 }
 
-int look_tree(struct look *look, const char *name, struct lazy **out, struct err *err)
+int look_cache(struct look *look, struct cache **out, struct err *err)
+{
+	const struct cache_options options = { .path = look->args->cache };
+	int r = look->cache ? 0 : cache_open(&look->cache, &options, err);
+	if (r < 0)
+		return r;
+	*out = look->cache;
+	return 0;
+}
+
+int look_tree_above(struct look *look, const char *name, size_t skip, struct lazy **out,
+		    struct err *err)
 {
 	__attribute__((cleanup(ref_release))) struct ref ref = { 0 };
 	int r = ref_parse(&ref, name, err);
-	if (r == 0 && !look->cache)
-		r = cache_open(&look->cache, &(struct cache_options){ .path = look->args->cache },
-			       err);
+	struct cache *cache = NULL;
+	if (r == 0)
+		r = look_cache(look, &cache, err);
 	if (r < 0)
 		return r;
 	const struct lazy_options options = {
 		.image = image_options(look),
-		.cache = look->cache,
+		.cache = cache,
 		.least = TRUST_BOUND,
 		.fill = LAZY_FILL_OFF,
 		.no_prefetch = true,
+		.skip_layers = skip,
 		.cancel = cancel_flag(),
 		.scanning = scanning,
 		.log = log_line,
@@ -170,9 +183,15 @@ int look_tree(struct look *look, const char *name, struct lazy **out, struct err
 	if (r < 0)
 		return r;
 	look->tree_count++;
-	count_layers(look, lazy_image(*tree));
+	if (look->image_count == 0)
+		count_layers(look, lazy_image(*tree));
 	*out = *tree;
 	return 0;
+}
+
+int look_tree(struct look *look, const char *name, struct lazy **out, struct err *err)
+{
+	return look_tree_above(look, name, 0, out, err);
 }
 
 void look_say_cost(const struct look *look)

@@ -50,11 +50,18 @@ MUST_USE int look_image(struct look *look, const char *name, unsigned flags,
 /* A repository (HOST/NAME), layout or archive, no image of it; *out is borrowed from LOOK. */
 MUST_USE int look_repository(struct look *look, const char *name, struct repo **out,
 			     struct err *err);
+/* What is kept on this machine; borrowed from LOOK. */
+MUST_USE int look_cache(struct look *look, struct cache **out, struct err *err);
 /*
  * The tree, and files to be read; borrowed from LOOK.  A layer without a table is scanned, with
  * progress on stderr.  More than one image may be opened.
  */
 MUST_USE int look_tree(struct look *look, const char *name, struct lazy **out, struct err *err);
+
+/* The same without the SKIP layers at the bottom (image/lazy.h: skip_layers), for an image that
+ * look_image opened. */
+MUST_USE int look_tree_above(struct look *look, const char *name, size_t skip, struct lazy **out,
+			     struct err *err);
 
 /* "read 1.3 MiB of 4.1 GiB in 9 requests" on stderr, unless quiet. */
 void look_say_cost(const struct look *look);

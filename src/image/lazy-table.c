@@ -17,8 +17,6 @@
 #include "image/table-store.h"
 #include "layer/find.h"
 
-#define SMALL_BYTES (1024u * 1024) /* compressed; below it a scan costs less than ranges */
-
 void lazy_layer_release(struct lazy_layer *layer)
 {
 	cache_spans_free(TAKE(layer->spans));
@@ -151,7 +149,7 @@ static int look_for_table(struct lazy *lazy, struct lazy_layer *layer, struct er
 
 static bool is_small(const struct descriptor *d)
 {
-	return d->size < SMALL_BYTES || d->size == UINT64_MAX;
+	return d->size < LAZY_SCAN_BELOW_BYTES || d->size == UINT64_MAX;
 }
 
 static int find_one(void *arg, size_t task, struct err *err)
