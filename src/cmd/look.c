@@ -134,6 +134,7 @@ int look_tree(struct look *look, const char *name, struct lazy **out, struct err
 		.least = TRUST_BOUND,
 		.fill = LAZY_FILL_OFF,
 		.no_prefetch = true,
+		.exact = true,
 		.cancel = cancel_flag(),
 		.scanning = scanning,
 		.log = log_line,
