@@ -22,6 +22,8 @@ struct command {
 extern const struct command cmd_unpack, cmd_mount, cmd_umount, cmd_status, cmd_cache;
 extern const struct command cmd_push, cmd_copy, cmd_tag;
 extern const struct command cmd_digest, cmd_manifest, cmd_config, cmd_platforms, cmd_tags;
+extern const struct command cmd_ls, cmd_tree, cmd_cat, cmd_cp, cmd_stat, cmd_find_files, cmd_grep;
+extern const struct command cmd_du;
 extern const struct command cmd_history, cmd_inspect, cmd_diff, cmd_explore;
 
 /* Print "rootlet: TEXT" on stderr; the exit status for R. */

@@ -27,6 +27,7 @@
 #define NAME_SHOWN_MAX_BYTES 2048
 #define LEFT_MIN 26
 #define DETAILS_ROWS 6
+#define OWNER_COLUMNS 64 /* of the tree; with less the owner is left out */
 #define ROWS_MIN 6
 #define COLUMNS_MIN 40
 
@@ -119,8 +120,7 @@ static void draw_details(const struct explore *explore, const struct frame *f)
 	str_addf(&line, "%.19s", digest_known(&d->digest) ? digest_show(&d->digest) : "-");
 	explore_put(y++, 1, f->left - 2, EXPLORE_PLAIN, str_text(&line));
 	str_reset(&line);
-	str_addf(&line, "%s compressed",
-		 d->size == UINT64_MAX ? "?" : print_human(d->size).text);
+	str_addf(&line, "%s compressed", d->size == UINT64_MAX ? "?" : print_human(d->size).text);
 	explore_put(y++, 1, f->left - 2, EXPLORE_PLAIN, str_text(&line));
 	add_command(&command, explore, explore->layer);
 	draw_folded(f, y, str_text(&command));
@@ -128,7 +128,7 @@ static void draw_details(const struct explore *explore, const struct frame *f)
 
 /* --- the tree --- */
 
-static void add_mode(struct str *out, const struct rootfs_inode *inode)
+static void add_mode(struct str *out, const struct rootfs_inode *inode, bool owner)
 {
 	static const char bits[] = "rwxrwxrwx";
 	char type = S_ISDIR(inode->mode)    ? 'd'
@@ -147,7 +147,9 @@ static void add_mode(struct str *out, const struct rootfs_inode *inode)
 		text[6] = inode->mode & 0010 ? 's' : 'S';
 	if (inode->mode & S_ISVTX)
 		text[9] = inode->mode & 0001 ? 't' : 'T';
-	str_addf(out, "%s %5" PRIu32 ":%-5" PRIu32 " ", text, inode->uid, inode->gid);
+	str_addf(out, "%s ", text);
+	if (owner)
+		str_addf(out, "%5" PRIu32 ":%-5" PRIu32 " ", inode->uid, inode->gid);
 }
 
 static char mark_of(const struct explore_node *node)
@@ -209,7 +211,7 @@ static void draw_row(const struct explore *explore, const struct frame *f, int y
 	auto_str line = STR_MAX(LINE_MAX_BYTES);
 	str_addf(&line, "%c ", mark_of(node));
 	if (explore->attributes)
-		add_mode(&line, inode);
+		add_mode(&line, inode, width >= OWNER_COLUMNS);
 	str_addf(&line, "%6s ", print_human(node->size).text);
 	if (explore->shows_waste && node->wasted > 0)
 		str_addf(&line, "w %6s ", print_human(node->wasted).text);
@@ -219,7 +221,9 @@ static void draw_row(const struct explore *explore, const struct frame *f, int y
 	int indent = 2 * (node->depth - 1), most = width / 3;
 	bool open = node->open || (view->filter && node->first < node->last);
 	str_addf(&line, "%*s%s", indent < most ? indent : most, "",
-		 node->first == node->last ? "  " : open ? "- " : "+ ");
+		 node->first == node->last ? "  "
+		 : open			   ? "- "
+					   : "+ ");
 	add_name(&line, view, node);
 	bool here = explore->in_tree && row == explore->row;
 	explore_put(y, f->left, width,
@@ -247,8 +251,8 @@ static void draw_heads(const struct explore *explore, const struct frame *f)
 {
 	auto_str line = STR_MAX(LINE_MAX_BYTES);
 	size_t layers = lazy_layer_count(explore->lazy);
-	str_addf(&line, " %s  %zu layer%s, %s", esc(explore->title), layers,
-		 layers == 1 ? "" : "s", print_human(explore->view.nodes[0].size).text);
+	str_addf(&line, " %s  %zu layer%s, %s", esc(explore->title), layers, layers == 1 ? "" : "s",
+		 print_human(explore->view.nodes[0].size).text);
 	explore_put(0, 0, f->columns, EXPLORE_PLAIN, str_text(&line));
 	explore_put(1, 0, f->left - 1, EXPLORE_HEAD, "  # LAYER   SIZE COMMAND");
 	str_reset(&line);
@@ -271,7 +275,8 @@ static void draw_foot(const struct explore *explore, const struct frame *f)
 	else if (*explore->message)
 		str_add(&line, explore->message);
 	else
-		str_addf(&line, "%s%s%s  ? help  Tab side  Space open  / filter  Enter view  q quit",
+		str_addf(&line,
+			 "%s%s%s  ? help  Tab side  Space open  / filter  Enter view  q quit",
 			 explore->view.filter ? "[" : "", esc(explore->filter),
 			 explore->view.filter ? "]" : "");
 	explore_put(f->rows - 1, 0, f->columns, explore->filtering ? EXPLORE_HEAD : EXPLORE_PLAIN,

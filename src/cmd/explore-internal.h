@@ -42,23 +42,25 @@ struct explore {
 	struct waste waste;
 	struct explore_view view;
 	struct explore_side now, before;
-	size_t layer;	   /* 0: all of them merged; else its changes, from 1 */
-	bool aggregate;	   /* changes since the first layer, not only this one's */
-	bool in_tree;	   /* which side keys go to */
-	bool attributes;   /* mode and owner are shown */
-	bool shows_waste;  /* wasted bytes are shown and marked */
-	bool filtering;	   /* the filter is being typed */
-	bool helping;	   /* the keys are shown */
+	size_t layer;	  /* 0: all of them merged; else its changes, from 1 */
+	bool aggregate;	  /* changes since the first layer, not only this one's */
+	bool in_tree;	  /* which side keys go to */
+	bool attributes;  /* mode and owner are shown */
+	bool shows_waste; /* wasted bytes are shown and marked */
+	bool filtering;	  /* the filter is being typed */
+	bool helping;	  /* the keys are shown */
 	bool quit;
-	size_t row, top;   /* of the tree: where the cursor is, what is at the top */
-	size_t layer_top;  /* of the layers: what is at the top */
-	size_t page;	   /* rows of the tree that are visible; set by drawing */
+	size_t row, top;  /* of the tree: where the cursor is, what is at the top */
+	size_t layer_top; /* of the layers: what is at the top */
+	size_t page;	  /* rows of the tree that are visible; set by drawing */
 	char filter[EXPLORE_FILTER_MAX_BYTES];
 	char message[EXPLORE_MESSAGE_MAX_BYTES];
 };
 
 /* The tree for what LAYER and AGGREGATE say; the cursor stays where it was if it can. */
 MUST_USE int explore_show_layer(struct explore *explore, size_t layer, struct err *err);
+/* The file a node shows, in the whole image; ROOTFS_NONE when it is not there any more. */
+uint32_t explore_whole_inode(const struct explore *explore, uint32_t node);
 void explore_say(struct explore *explore, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* Keys as explore_key knows them: characters, control characters, and these. */
@@ -75,7 +77,7 @@ enum explore_key {
 	EXPLORE_KEY_RESIZE,
 	EXPLORE_KEY_GONE, /* the terminal went away, or a signal asked us to end */
 };
-#define EXPLORE_CTRL(c) ((c) & 0x1f)
+#define EXPLORE_CTRL(c) ((c)&0x1f)
 #define EXPLORE_ESCAPE 0x1b
 
 void explore_press(struct explore *explore, int key);
@@ -98,7 +100,9 @@ struct explore_size {
 	int rows, columns;
 };
 
-/* Takes the terminal; -EINVAL when there is none that serves. */
+/* Is there a terminal?  -EINVAL. */
+MUST_USE int explore_screen_check(struct err *err);
+/* Takes it; -EINVAL when it is one that nobody knows. */
 MUST_USE int explore_screen_open(struct err *err);
 void explore_screen_close(void); /* gives it back; harmless when it was not taken */
 struct explore_size explore_screen_size(void);

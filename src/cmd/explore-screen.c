@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "base/esc.h"
 #include "base/mem.h"
 #include "base/utf8.h"
 #include "cmd/explore-internal.h"
@@ -32,8 +33,8 @@ static void set_locale(void)
 static void set_colours(void)
 {
 	static const short colours[] = {
-		[EXPLORE_GREEN] = COLOR_GREEN, [EXPLORE_YELLOW] = COLOR_YELLOW,
-		[EXPLORE_RED] = COLOR_RED,     [EXPLORE_BLUE] = COLOR_BLUE,
+		[EXPLORE_GREEN] = COLOR_GREEN,	   [EXPLORE_YELLOW] = COLOR_YELLOW,
+		[EXPLORE_RED] = COLOR_RED,	   [EXPLORE_BLUE] = COLOR_BLUE,
 		[EXPLORE_MAGENTA] = COLOR_MAGENTA,
 	};
 	const char *none = getenv("NO_COLOR");
@@ -44,11 +45,16 @@ static void set_colours(void)
 		(void)init_pair(i, colours[i], -1);
 }
 
+int explore_screen_check(struct err *err)
+{
+	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
+		return err_set(err, EINVAL, "explore needs a terminal");
+	return 0;
+}
+
 int explore_screen_open(struct err *err)
 {
 	const char *terminal = getenv("TERM");
-	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
-		return err_set(err, EINVAL, "explore needs a terminal");
 	set_locale();
 	screen = newterm(NULL, stdout, stdin);
 	if (!screen)

@@ -306,17 +306,20 @@ static uint32_t find_child(const struct explore_view *view, uint32_t dir, const 
 	return 0;
 }
 
-uint32_t explore_find(const struct explore_view *view, const char *path)
+uint32_t explore_find(const struct explore_view *view, const char *path, size_t length)
 {
+	const char *end = path + length;
 	uint32_t at = 0;
 	for (;;) {
-		path += strspn(path, "/");
-		size_t length = strcspn(path, "/");
-		uint32_t child = length > 0 ? find_child(view, at, path, length) : 0;
+		while (path < end && *path == '/')
+			path++;
+		const char *slash = memchr(path, '/', (size_t)(end - path));
+		size_t n = (size_t)((slash ? slash : end) - path);
+		uint32_t child = n > 0 ? find_child(view, at, path, n) : 0;
 		if (child == 0)
 			return at;
 		at = child;
-		path += length;
+		path += n;
 	}
 }
 
@@ -325,8 +328,8 @@ void explore_view_add_waste(struct explore_view *view, const struct waste *waste
 	for (size_t i = 0; i < view->count; i++)
 		view->nodes[i].wasted = 0;
 	for (size_t i = 0; i < waste->path_count; i++)
-		view->nodes[explore_find(view, waste->paths[i].path)].wasted +=
-			waste->paths[i].bytes;
+		view->nodes[explore_find(view, waste->paths[i].path, waste->paths[i].length)]
+			.wasted += waste->paths[i].bytes;
 	for (size_t i = view->count; i-- > 1;)
 		view->nodes[view->nodes[i].parent].wasted += view->nodes[i].wasted;
 }

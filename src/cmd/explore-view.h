@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/str.h"
 #include "image/rootfs.h"
 #include "image/waste.h"
 
@@ -67,5 +68,5 @@ const struct rootfs_inode *explore_inode(const struct explore_view *view,
 					 const struct explore_node *node);
 /* "/usr/bin/env", as the names are. */
 void explore_path(const struct explore_view *view, uint32_t node, struct str *out);
-/* The node of PATH in another view of the same image, or the nearest above it. */
-uint32_t explore_find(const struct explore_view *view, const char *path);
+/* The node of PATH (of LENGTH bytes), or the nearest above it. */
+uint32_t explore_find(const struct explore_view *view, const char *path, size_t length);

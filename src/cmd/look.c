@@ -173,6 +173,7 @@ int look_tree_above(struct look *look, const char *name, size_t skip, struct laz
 		.fill = LAZY_FILL_OFF,
 		.no_prefetch = true,
 		.skip_layers = skip,
+		.exact = true,
 		.cancel = cancel_flag(),
 		.scanning = scanning,
 		.log = log_line,

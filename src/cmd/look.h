@@ -20,7 +20,11 @@ struct look_args {
 
 #define LOOK_MEMBER(name) offsetof(struct look_args, name)
 /* Rows for a table of options; JSON_HELP says what --json prints. */
-#define LOOK_OPTIONS(json_help)                                                                \
+#define LOOK_OPTIONS(json_help)                                                       \
+	LOOK_PLAIN_OPTIONS, { "json", OPT_FLAG, LOOK_MEMBER(json), NULL, json_help }, \
+		LOOK_HELP_OPTION
+/* The same for what prints nothing. */
+#define LOOK_PLAIN_OPTIONS                                                                     \
 	{ "platform", OPT_TEXT, LOOK_MEMBER(platform), "OS/ARCH[/VARIANT]",                    \
 	  "which image of several; default: this machine's" },                                 \
 		{ "authfile", OPT_TEXT, LOOK_MEMBER(authfile), "FILE",                         \
@@ -30,10 +34,12 @@ struct look_args {
 		{ "cache", OPT_TEXT, LOOK_MEMBER(cache), "DIR",                                \
 		  "where tables and bytes are kept; default: $ROOTLET_CACHE" },                \
 		{ "quiet", OPT_FLAG, LOOK_MEMBER(quiet), NULL, "only the answer and errors" }, \
-		{ "debug", OPT_FLAG, LOOK_MEMBER(debug), NULL, "print each step on stderr" },  \
-		{ "json", OPT_FLAG, LOOK_MEMBER(json), NULL, json_help },                      \
 	{                                                                                      \
-		"help", OPT_FLAG, LOOK_MEMBER(help), NULL, "show this text"                    \
+		"debug", OPT_FLAG, LOOK_MEMBER(debug), NULL, "print each step on stderr"       \
+	}
+#define LOOK_HELP_OPTION                                                    \
+	{                                                                   \
+		"help", OPT_FLAG, LOOK_MEMBER(help), NULL, "show this text" \
 	}
 
 struct look;

@@ -194,10 +194,9 @@ static void add_json_char(struct str *out, uint32_t c, const char *bytes, size_t
 }
 
 /* Was all of it UTF-8? */
-static bool add_json(struct str *out, const char *text)
+static bool add_json(struct str *out, const char *text, size_t left)
 {
 	bool valid = true;
-	size_t left = strlen(text);
 	str_addc(out, '"');
 	while (left > 0) {
 		uint32_t c = 0;
@@ -218,16 +217,23 @@ static bool add_json(struct str *out, const char *text)
 
 void print_json_text(struct str *out, const char *text)
 {
-	(void)add_json(out, text);
+	(void)add_json(out, text, strlen(text));
+}
+
+void print_json_bytes(struct str *out, const char *key, const char *data, size_t size)
+{
+	str_addf(out, "\"%s\":", key);
+	if (add_json(out, data, size))
+		return;
+	auto_free char *bytes = base64_encode(data, size);
+	str_addf(out, ",\"%s_base64\":\"", key);
+	str_add(out, bytes);
+	str_addc(out, '"');
 }
 
 void print_json_name(struct str *out, const char *key, const char *name)
 {
-	str_addf(out, "\"%s\":", key);
-	if (add_json(out, name))
-		return;
-	auto_free char *bytes = base64_encode(name, strlen(name));
-	str_addf(out, ",\"%s_base64\":\"%s\"", key, bytes);
+	print_json_bytes(out, key, name, strlen(name));
 }
 
 struct print_size print_human(uint64_t bytes)

@@ -53,6 +53,8 @@ size_t print_width(const char *name);
  * Hidden characters are written as \uNNNN.
  */
 void print_json_name(struct str *out, const char *key, const char *name);
+/* The same for SIZE bytes that may hold NUL: those are written as \u0000. */
+void print_json_bytes(struct str *out, const char *key, const char *data, size_t size);
 /* TEXT as a JSON string, likewise, without the bytes. */
 void print_json_text(struct str *out, const char *text);
 

@@ -94,6 +94,7 @@ static int start_fetcher(struct lazy *lazy, struct err *err)
 		.repo = lazy->image->repo,
 		.layers = lazy->fetched,
 		.layer_count = lazy->layer_count,
+		.exact = lazy->options.exact,
 		.failed = fetch_failed,
 		.arg = lazy,
 	};
