@@ -77,7 +77,10 @@ static int open_pair(struct pair *pair, struct look *look, const char *path, boo
 		     struct err *err)
 {
 	const struct image *a = NULL, *b = NULL;
-	int r = look_image(look, pair->names[0], 0, &a, err);
+	struct cache *cache = NULL;
+	int r = look_cache(look, &cache, err);
+	if (r == 0)
+		r = look_image(look, pair->names[0], 0, &a, err);
 	if (r == 0)
 		r = look_image(look, pair->names[1], 0, &b, err);
 	if (r < 0)
@@ -142,6 +145,8 @@ static int diff_trees(struct print *print, struct look *look, struct pair *pair,
 		r = print_check(print, err);
 	}
 	*different = found.count > 0;
+	if (r == 0)
+		r = print_finish(print, err);
 	if (r == 0 && !args->look.quiet && !args->look.json)
 		say_totals(&totals);
 	return r;

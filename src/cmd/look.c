@@ -10,6 +10,7 @@
 
 #include "base/esc.h"
 #include "base/str.h"
+#include "image/cached-repo.h"
 #include "net/http.h"
 #include "oci/creds.h"
 #include "oci/ref.h"
@@ -92,16 +93,30 @@ static void count_layers(struct look *look, const struct image *image)
 	}
 }
 
+/* Through the cache where that is open: what diff opens twice is then fetched once. */
+static int open_image(struct look *look, const struct ref *ref, unsigned flags, struct image **out,
+		      struct err *err)
+{
+	const struct image_options options = image_options(look);
+	struct repo *repo = NULL;
+	if (!look->cache || ref->kind != REF_REGISTRY)
+		return image_open(out, ref, &options, flags, err);
+	int r = repo_open(&repo, ref, &options.repo, err);
+	if (r < 0)
+		return r;
+	repo = cached_repo_new(repo, look->cache, ref);
+	return image_open_in(out, repo, ref, &options, flags, err);
+}
+
 int look_image(struct look *look, const char *name, unsigned flags, const struct image **out,
 	       struct err *err)
 {
-	__attribute__((cleanup(ref_release))) struct ref ref = { 0 };
+	auto_ref ref = { 0 };
 	int r = ref_parse(&ref, name, err);
 	if (r < 0)
 		return r;
-	const struct image_options options = image_options(look);
 	struct image **image = &look->images[look->image_count];
-	r = image_open(image, &ref, &options, flags, err);
+	r = open_image(look, &ref, flags, image, err);
 	if (r < 0)
 		return r;
 	look->image_count++;
