@@ -88,7 +88,7 @@ static const struct command cmd_completion = {
 static const struct command *const list[] = {
 	/* clang-format off */
 	&cmd_unpack, &cmd_mount, &cmd_umount, &cmd_status, &cmd_cache,
-	&cmd_ls, &cmd_tree, &cmd_cat, &cmd_stat, &cmd_find_files, &cmd_du,
+	&cmd_ls, &cmd_tree, &cmd_cat, &cmd_cp, &cmd_stat, &cmd_find_files, &cmd_grep, &cmd_du,
 	&cmd_diff, &cmd_explore, &cmd_history, &cmd_inspect,
 	&cmd_digest, &cmd_manifest, &cmd_config, &cmd_platforms, &cmd_tags,
 	&cmd_push, &cmd_copy, &cmd_tag,

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "image/lazy-internal.h"
+#include "image/rootfs-walk.h"
 
 #define PIECE_BYTES (4u * 1024 * 1024)
 #define PIECES 4u
@@ -162,4 +163,29 @@ void contents_want(struct lazy *lazy, const uint32_t *inodes, size_t count)
 	if (wanted.count > 1)
 		fetcher_want(lazy->fetcher, wanted.spans, wanted.count, FETCH_PREFETCH);
 	free(wanted.spans);
+}
+
+struct files {
+	uint32_t *all; /* owned */
+	size_t count, capacity;
+};
+
+static int note_file(void *arg, const struct rootfs_visit *visit, struct err *err)
+{
+	struct files *files = arg;
+	(void)err;
+	if (visit->leaving || !S_ISREG(visit->inode->mode))
+		return ROOTFS_WALK_ON;
+	files->all = mem_grow(files->all, &files->capacity, files->count, sizeof(*files->all));
+	files->all[files->count++] = visit->number;
+	return ROOTFS_WALK_ON;
+}
+
+void contents_want_below(struct lazy *lazy, uint32_t number)
+{
+	struct files files = { 0 };
+	const struct rootfs_walk_options options = { note_file, &files };
+	if (rootfs_walk(lazy_rootfs(lazy), number, "", &options, NULL) == 0 && files.count > 1)
+		contents_want(lazy, files.all, files.count);
+	free(files.all);
 }

@@ -21,3 +21,5 @@ MUST_USE int contents_read(struct lazy *lazy, uint32_t inode, contents_take *tak
  * request.  Returns at once; what is too much is left out.
  */
 void contents_want(struct lazy *lazy, const uint32_t *inodes, size_t count);
+/* The same for all files at and below inode NUMBER. */
+void contents_want_below(struct lazy *lazy, uint32_t number);

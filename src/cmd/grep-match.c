@@ -1,0 +1,186 @@
+/*
+ * glibc's regular expressions are the ones grep documents, with its \w, \< and \|.  A list of
+ * patterns is a list of compiled ones.
+ */
+#include "cmd/grep-match.h"
+
+#include <errno.h>
+#include <regex.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/esc.h"
+#include "base/str.h"
+
+#define PATTERNS_MAX 1000u
+/* grep looks for NULs in what it reads first, this much */
+#define BINARY_LOOK_BYTES 32768u
+
+struct one {
+	char *text; /* owned: to be found as it is; NULL: by the expression */
+	size_t length;
+	regex_t regex; /* owned */
+};
+
+struct pattern {
+	struct one *all; /* owned */
+	size_t count, capacity;
+};
+
+void pattern_free(struct pattern *pattern)
+{
+	if (!pattern)
+		return;
+	for (size_t i = 0; i < pattern->count; i++)
+		if (pattern->all[i].text)
+			free(pattern->all[i].text);
+		else
+			regfree(&pattern->all[i].regex);
+	free(pattern->all);
+	free(pattern);
+}
+
+/* A text that stands for itself, as a basic expression. */
+static char *quote(const char *text, size_t length)
+{
+	auto_str out = STR_MAX(4 * length + 16);
+	for (size_t i = 0; i < length; i++) {
+		if (strchr("\\.*[]^$", text[i]))
+			str_addc(&out, '\\');
+		str_addc(&out, text[i]);
+	}
+	return str_take(&out);
+}
+
+static int add(struct pattern *pattern, const char *text, size_t length, enum grep_kind kind,
+	       bool ignore_case, struct err *err)
+{
+	auto_free char *source = kind == GREP_FIXED ? quote(text, length)
+						    : mem_strndup(text, length);
+	int flags = (kind == GREP_EXTENDED ? REG_EXTENDED : 0) | (ignore_case ? REG_ICASE : 0) |
+		    REG_NOSUB;
+	if (pattern->count == PATTERNS_MAX)
+		return err_set(err, E2BIG, "more than %u patterns", PATTERNS_MAX);
+	pattern->all = mem_grow(pattern->all, &pattern->capacity, pattern->count,
+				sizeof(*pattern->all));
+	struct one *one = &pattern->all[pattern->count];
+	*one = (struct one){ .length = length };
+	if (kind == GREP_FIXED && !ignore_case) {
+		one->text = mem_strndup(text, length);
+		pattern->count++;
+		return 0;
+	}
+	int code = regcomp(&one->regex, source, flags);
+	if (code != 0) {
+		char why[128];
+		(void)regerror(code, &one->regex, why, sizeof(why));
+		return err_set(err, EINVAL, "pattern '%s': %s", esc_n(text, length), why);
+	}
+	pattern->count++;
+	return 0;
+}
+
+int pattern_new(struct pattern **out, const char *text, enum grep_kind kind, bool ignore_case,
+		struct err *err)
+{
+	AUTO(pattern) pattern = mem_new(sizeof(*pattern));
+	for (;;) {
+		size_t length = strcspn(text, "\n");
+		int r = add(pattern, text, length, kind, ignore_case, err);
+		if (r < 0)
+			return r;
+		if (!text[length])
+			break;
+		text += length + 1;
+	}
+	*out = TAKE(pattern);
+	return 0;
+}
+
+bool pattern_matches(const struct pattern *pattern, const char *line, size_t length)
+{
+	for (size_t i = 0; i < pattern->count; i++) {
+		const struct one *one = &pattern->all[i];
+		regmatch_t part = { 0, (regoff_t)length };
+		if (one->text ? memmem(line, length, one->text, one->length) != NULL
+			      : regexec(&one->regex, line, 1, &part, REG_STARTEND) == 0)
+			return true;
+	}
+	return false;
+}
+
+void lines_release(struct lines *lines)
+{
+	free(lines->kept);
+}
+
+static void keep(struct lines *lines, const char *data, size_t size)
+{
+	if (size == 0)
+		return;
+	while (lines->capacity < lines->kept_length + size)
+		lines->kept = mem_grow(lines->kept, &lines->capacity, lines->capacity, 1);
+	memcpy(lines->kept + lines->kept_length, data, size);
+	lines->kept_length += size;
+}
+
+static int give(struct lines *lines, const char *data, size_t size, struct err *err)
+{
+	if (lines->kept_length == 0)
+		return lines->line(lines->arg, data, size, lines->binary, err);
+	keep(lines, data, size);
+	size_t length = lines->kept_length;
+	lines->kept_length = 0;
+	return lines->line(lines->arg, lines->kept, length, lines->binary, err);
+}
+
+static size_t line_length(const struct lines *lines, const char *data, size_t size)
+{
+	const char *end = memchr(data, '\n', size);
+	size_t length = end ? (size_t)(end - data) : size;
+	const char *nul = lines->binary ? memchr(data, '\0', length) : NULL;
+	return nul ? (size_t)(nul - data) : length;
+}
+
+static int add_part(struct lines *lines, const char *data, size_t size, struct err *err)
+{
+	while (size > 0) {
+		size_t length = line_length(lines, data, size);
+		bool ends = length < size;
+		if (!ends && lines->kept_length + length <= GREP_LINE_MAX_BYTES) {
+			keep(lines, data, length);
+			return 0;
+		}
+		int r = give(lines, data, length, err);
+		if (r != 0)
+			return r;
+		data += length + ends;
+		size -= length + ends;
+	}
+	return 0;
+}
+
+/* In parts of the size grep reads: whether a part is binary is known before its lines are. */
+int lines_add(struct lines *lines, const char *data, size_t size, struct err *err)
+{
+	while (size > 0) {
+		size_t part = size < BINARY_LOOK_BYTES ? size : BINARY_LOOK_BYTES;
+		if (!lines->binary && memchr(data, '\0', part))
+			lines->binary = true;
+		int r = add_part(lines, data, part, err);
+		if (r != 0)
+			return r;
+		data += part;
+		size -= part;
+	}
+	return 0;
+}
+
+int lines_end(struct lines *lines, struct err *err)
+{
+	if (lines->kept_length == 0)
+		return 0;
+	size_t length = lines->kept_length;
+	lines->kept_length = 0;
+	return lines->line(lines->arg, lines->kept, length, lines->binary, err);
+}
