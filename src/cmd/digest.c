@@ -42,8 +42,7 @@ static int digest(struct look *look, struct print *print, const char *name,
 	const struct descriptor *d = args->platform ? &image->document.descriptor
 						    : &image->top.descriptor;
 	if (!digest_known(&d->digest))
-		return err_set(err, EOPNOTSUPP, "'%s' has no digest: a docker archive has none",
-			       esc(name));
+		return err_set(err, EOPNOTSUPP, "'%s' has no digest", esc(name));
 	if (args->json)
 		print_json(print, image, d);
 	else
