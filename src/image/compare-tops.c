@@ -72,11 +72,17 @@ static bool same_paths(const struct lazy *a, const struct lazy *b, size_t shared
 	return true;
 }
 
-/* Is each name, directory or not, and are directories nobody made, the same in both trees? */
+/*
+ * Are both directories, or neither?  One that no entry made is what the layers below say: that may
+ * be a symbolic link to elsewhere.
+ */
 static bool same_shape(const struct rootfs *a, uint32_t x, const struct rootfs *b, uint32_t y)
 {
 	const struct rootfs_inode *p = rootfs_inode(a, x), *q = rootfs_inode(b, y);
-	if (S_ISDIR(p->mode) != S_ISDIR(q->mode) || ((p->flags ^ q->flags) & ROOTFS_IMPLIED) != 0)
+	bool implied = (p->flags & ROOTFS_IMPLIED) != 0;
+	if (S_ISDIR(p->mode) != S_ISDIR(q->mode) || implied != ((q->flags & ROOTFS_IMPLIED) != 0))
+		return false;
+	if (implied && x != ROOTFS_ROOT)
 		return false;
 	return !S_ISDIR(p->mode) || p->b == q->b;
 }
