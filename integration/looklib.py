@@ -30,9 +30,9 @@ class Look:
         return done.text
 
 
-def real(*command, cwd, rc=(0,)):
+def real(*command, cwd, rc=(0,), locale='C'):
     """What the tool everybody has says, below a tree."""
-    done = subprocess.run(command, cwd=cwd, env=C_LOCALE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    done = subprocess.run(command, cwd=cwd, env=dict(C_LOCALE, LC_ALL=locale), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert done.returncode in rc, (command, done.stderr)
     return done.stdout
 

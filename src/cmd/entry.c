@@ -26,8 +26,14 @@ static char type_letter(uint32_t mode)
 	}
 }
 
+uint32_t entry_mode_of(uint32_t mode)
+{
+	return S_ISLNK(mode) ? S_IFLNK | 0777u : mode;
+}
+
 struct entry_text entry_mode(uint32_t mode)
 {
+	mode = entry_mode_of(mode);
 	static const char letters[] = "rwxrwxrwx";
 	struct entry_text out = { { type_letter(mode) } };
 	for (unsigned i = 0; i < 9; i++)
@@ -121,9 +127,9 @@ void entry_json(struct str *out, const struct rootfs *rootfs, const char *path, 
 	str_addf(out,
 		 ",\"type\":\"%s\",\"mode\":\"%04o\",\"uid\":%u,\"gid\":%u,\"size\":%" PRIu64
 		 ",\"mtime\":\"%s\",\"nlink\":%u,\"inode\":%u,\"layer\":%u",
-		 entry_type(inode->mode), inode->mode & 07777, inode->uid, inode->gid, inode->size,
-		 entry_time_utc(inode->mtime_s, inode->mtime_ns).text, inode->nlink, number,
-		 inode->layer + 1u);
+		 entry_type(inode->mode), entry_mode_of(inode->mode) & 07777, inode->uid,
+		 inode->gid, inode->size, entry_time_utc(inode->mtime_s, inode->mtime_ns).text,
+		 inode->nlink, number, inode->layer + 1u);
 	const char *target = entry_target(rootfs, inode);
 	if (target) {
 		str_addc(out, ',');

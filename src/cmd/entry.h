@@ -10,7 +10,9 @@
 struct entry_text {
 	char text[64];
 };
-/* "-rwsr-xr-t" */
+/* The mode as lstat(2) has it of what an unpack makes: Linux keeps none of symbolic links. */
+uint32_t entry_mode_of(uint32_t mode);
+/* "-rwsr-xr-t" of such a mode */
 struct entry_text entry_mode(uint32_t mode);
 /* "2023-11-14 22:13" in the local time zone ($TZ), as ls --time-style=long-iso. */
 struct entry_text entry_time(const struct rootfs_inode *inode);

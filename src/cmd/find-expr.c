@@ -12,6 +12,7 @@
 
 #include "base/esc.h"
 #include "base/str.h"
+#include "cmd/entry.h"
 #include "cmd/find-values.h"
 #include "image/rootfs-path.h"
 
@@ -121,7 +122,7 @@ static bool read_newer(struct node *node, const char *value)
 
 static bool perm_holds(const struct node *node, const struct find_subject *s)
 {
-	return find_perm_holds(&node->perm, s->inode->mode);
+	return find_perm_holds(&node->perm, entry_mode_of(s->inode->mode));
 }
 
 static bool layer_holds(const struct node *node, const struct find_subject *s)
@@ -407,7 +408,7 @@ int find_expr_parse(struct find_expr **out, struct find_limits *limits,
 	struct parser p = { .expr = expr, .limits = limits, .words = words };
 	*limits = (struct find_limits){ .max_depth = UINT32_MAX };
 	int r = words->count > 0 ? parse_or(&p, &expr->root, err)
-				 : add_node(&p, &(struct node){ OP_TEST }, &expr->root, err);
+				 : add_node(&p, &(struct node){ .op = OP_TEST }, &expr->root, err);
 	if (r == 0 && peek(&p))
 		r = err_set(err, EINVAL, "'%s' has nothing it belongs to", esc(peek(&p)));
 	if (r < 0)

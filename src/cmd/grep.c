@@ -15,6 +15,7 @@
 #include "image/rootfs-path.h"
 #include "image/rootfs-walk.h"
 #include "term/cancel.h"
+#include "term/report.h"
 
 #define JSON_LINE_MAX_BYTES (256u * 1024 * 1024)
 
@@ -121,15 +122,15 @@ static void print_file_name(struct grep *g)
 
 /* ---- one file */
 
-/* A binary file is only said to match, once. */
+/* A binary file is only said to match, once and on standard error, as grep does. */
 static int match_shown(struct grep *g, const char *text, size_t length, bool binary,
 		       struct err *err)
 {
 	if (g->args->look.json) {
 		print_match_json(g, text, length, binary);
 	} else if (binary) {
-		print_name(g->view->print, g->path);
-		fputs(": binary file matches\n", print_file(g->view->print));
+		if (!g->args->look.quiet)
+			report_line("rootlet: %s: binary file matches", esc(g->path));
 	} else {
 		print_match(g, text, length);
 	}

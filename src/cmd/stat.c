@@ -89,8 +89,8 @@ static void add_versions_json(struct str *line, const struct subject *s)
 			str_addf(line,
 				 ",\"type\":\"%s\",\"mode\":\"%04o\",\"uid\":%u,\"gid\":%u,"
 				 "\"size\":%" PRIu64 ",\"mtime\":\"%s\"",
-				 entry_type(v->mode), v->mode & 07777, v->uid, v->gid, v->size,
-				 entry_time_utc(v->mtime_s, v->mtime_ns).text);
+				 entry_type(v->mode), entry_mode_of(v->mode) & 07777, v->uid,
+				 v->gid, v->size, entry_time_utc(v->mtime_s, v->mtime_ns).text);
 		str_addc(line, '}');
 	}
 	str_addc(line, ']');
@@ -178,8 +178,9 @@ static void print_text_of(const struct subject *s)
 		entry_type(inode->mode), inode->size);
 	if (S_ISCHR(inode->mode) || S_ISBLK(inode->mode))
 		fprintf(out, "  device      %u, %u\n", inode->a, inode->b);
-	fprintf(out, "  mode        %04o %s\n  owner       %u:%u\n", inode->mode & 07777,
-		entry_mode(inode->mode).text, inode->uid, inode->gid);
+	fprintf(out, "  mode        %04o %s\n  owner       %u:%u\n",
+		entry_mode_of(inode->mode) & 07777, entry_mode(inode->mode).text, inode->uid,
+		inode->gid);
 	fprintf(out, "  changed     %s\n  links       %u\n  inode       %u\n",
 		entry_time_utc(inode->mtime_s, inode->mtime_ns).text, inode->nlink, s->number);
 	for (size_t i = 0; i < s->xattr_count; i++)
