@@ -1,5 +1,5 @@
 """explore, driven by tmux: keys are sent, screens captured and compared."""
-import contextlib, os, re, shlex, subprocess, tarfile, tempfile, time
+import contextlib, os, re, shlex, signal, subprocess, tarfile, tempfile, time
 
 import pytest
 
@@ -234,6 +234,16 @@ def test_the_terminal_is_given_back(explore, image):
         lines = screen.shows('STATUS 0')
         assert not any('of the whole image' in x for x in lines)
         assert screen.tmux('display-message', '-p', '#{alternate_on} #{cursor_flag}').strip() == '0 1'
+
+
+def test_a_signal_ends_it_in_order(explore, image):
+    screen = explore(image)
+    screen.shows('of the whole image')
+    shell = screen.tmux('display-message', '-p', '#{pane_pid}').strip()
+    with open('/proc/%s/task/%s/children' % (shell, shell)) as f:
+        os.kill(int(f.read().split()[0]), signal.SIGTERM)
+    screen.shows('STATUS 143', 'stopped')
+    assert screen.tmux('display-message', '-p', '#{alternate_on}').strip() == '0'
 
 
 def test_where_it_cannot_run(rootlet, image, place, explore):

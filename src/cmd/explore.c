@@ -13,6 +13,7 @@
 #include "cmd/begin.h"
 #include "cmd/explore-internal.h"
 #include "image/rootfs-path.h"
+#include "term/cancel.h"
 
 #define PATH_MAX_BYTES (1024u * 1024)
 
@@ -152,6 +153,8 @@ static int explore_image(struct look *look, struct look_args *args, const char *
 		loop(&explore);
 	explore_screen_close();
 	args->quiet = quiet;
+	if (r == 0 && atomic_load(cancel_flag()))
+		r = err_set(err, ECANCELED, "stopped");
 	return r;
 }
 
