@@ -162,12 +162,17 @@ static int give(struct lines *lines, const char *data, size_t size, struct err *
 	return lines->line(lines->arg, lines->kept, length, lines->binary, err);
 }
 
+/* Up to the end of the line; byte by byte where two of them end it, for there may be many. */
 static size_t line_length(const struct lines *lines, const char *data, size_t size)
 {
-	const char *end = memchr(data, '\n', size);
-	size_t length = end ? (size_t)(end - data) : size;
-	const char *nul = lines->binary ? memchr(data, '\0', length) : NULL;
-	return nul ? (size_t)(nul - data) : length;
+	size_t n = 0;
+	if (!lines->binary) {
+		const char *end = memchr(data, '\n', size);
+		return end ? (size_t)(end - data) : size;
+	}
+	while (n < size && data[n] != '\n' && data[n] != '\0')
+		n++;
+	return n;
 }
 
 static int add_part(struct lines *lines, const char *data, size_t size, struct err *err)

@@ -44,6 +44,7 @@ struct grep {
 	const struct pattern *pattern; /* borrowed */
 	bool names;		       /* before each line */
 	bool found;		       /* in any file */
+	bool empty_matches;	       /* the pattern, in an empty line: zeros are full of them */
 	/* of the file that is read */
 	const char *path; /* borrowed */
 	uint64_t line, matches;
@@ -142,7 +143,7 @@ static int take_line(void *arg, const char *text, size_t length, bool binary, st
 {
 	struct grep *g = arg;
 	g->line++;
-	if (!pattern_matches(g->pattern, text, length))
+	if (length > 0 ? !pattern_matches(g->pattern, text, length) : !g->empty_matches)
 		return 0;
 	g->matches++;
 	g->found = true;
@@ -230,6 +231,7 @@ static int run(int argc, char **argv)
 		return cmd_usage(cmd_grep.name, &err);
 	auto_view view = { 0 };
 	struct grep grep = { .args = &args, .view = &view, .pattern = pattern };
+	grep.empty_matches = pattern_matches(pattern, "", 0);
 	r = view_open(&view, &args.look, args.zero, argv[2], &err);
 	if (r == 0)
 		r = search(&grep, operands > 2 ? argv[3] : "/", &err);
