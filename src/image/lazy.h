@@ -28,7 +28,7 @@ struct lazy_options {
 	enum trust least;    /* tables below it are not used: the layer is scanned */
 	enum lazy_fill fill;
 	bool no_prefetch; /* neither record nor replay, no landmarks */
-	bool exact;	  /* nothing is fetched but the spans of what is read: no neighbours */
+	bool exact;	  /* nothing is fetched but tables and the spans of what is read */
 	bool allow_bomb;
 	bool offline; /* no registry is asked, nothing is scanned: what the cache has, or -EAGAIN */
 	unsigned read_timeout_ms;  /* 0: 60 000; a read that takes longer fails with -ETIMEDOUT */
