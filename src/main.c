@@ -86,11 +86,15 @@ static const struct command cmd_completion = {
 };
 
 static const struct command *const list[] = {
-	&cmd_unpack, &cmd_mount,      &cmd_umount, &cmd_status,	    &cmd_cache,
-	&cmd_push,   &cmd_copy,	      &cmd_tag,	   &cmd_digest,	    &cmd_manifest,
-	&cmd_config, &cmd_platforms,  &cmd_ls,	   &cmd_tree,	    &cmd_cat,
-	&cmd_stat,   &cmd_find_files, &cmd_grep,   &cmd_du,	    &cmd_cp,
-	&cmd_check,  &cmd_in,	      &cmd_out,	   &cmd_completion, &cmd_help,
+	/* clang-format off */
+	&cmd_unpack, &cmd_mount, &cmd_umount, &cmd_status, &cmd_cache,
+	&cmd_ls, &cmd_tree, &cmd_cat, &cmd_cp, &cmd_stat, &cmd_find_files, &cmd_grep, &cmd_du,
+	&cmd_diff, &cmd_explore, &cmd_history, &cmd_inspect,
+	&cmd_digest, &cmd_manifest, &cmd_config, &cmd_platforms, &cmd_tags,
+	&cmd_push, &cmd_copy, &cmd_tag,
+	&cmd_check, &cmd_in, &cmd_out,
+	&cmd_completion, &cmd_help,
+	/* clang-format on */
 };
 static const struct commands commands = { list, N_ELEMENTS(list) };
 

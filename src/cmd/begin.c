@@ -23,12 +23,12 @@ bool begin_look(const struct command *command, struct look_args *args, int argc,
 	return r == 0;
 }
 
-int end_look(const struct look *look, int r, const struct err *err)
+int end_look(const struct look *look, struct print *print, int r, struct err *err)
 {
+	if (r == 0)
+		r = print_finish(print, err);
 	if (r < 0)
 		return cmd_fail(r, err);
-	int status = cmd_finish_stdout();
-	if (status == 0)
-		look_say_cost(look);
-	return status;
+	look_say_cost(look);
+	return 0;
 }

@@ -3,6 +3,7 @@
 
 #include "cmd/cmd.h"
 #include "cmd/look.h"
+#include "cmd/print.h"
 
 /*
  * Read COMMAND's options into ARGS, which is the first member of what its table fills.  False when
@@ -12,5 +13,8 @@
 bool begin_look(const struct command *command, struct look_args *args, int argc, char **argv,
 		int least, int most, int *operands, int *status);
 
-/* The end of a command: what it cost, or why it failed.  Its exit status. */
-int end_look(const struct look *look, int r, const struct err *err);
+/*
+ * The end of a command that ended with R: what it printed is complete, and what it cost is said; or
+ * why it failed.  The exit status.
+ */
+int end_look(const struct look *look, struct print *print, int r, struct err *err);

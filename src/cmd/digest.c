@@ -17,7 +17,7 @@
 
 static const struct opt options[] = { LOOK_OPTIONS("print one JSON object") };
 
-static void print_json(const struct image *image, const struct descriptor *d)
+static void print_json(struct print *print, const struct image *image, const struct descriptor *d)
 {
 	auto_free char *name = ref_text(&image->ref);
 	auto_str out = STR_MAX(LINE_MAX_BYTES);
@@ -27,11 +27,12 @@ static void print_json(const struct image *image, const struct descriptor *d)
 		 ",\"digest\":\"%s\",\"size\":%" PRIu64 ",\"media_type\":", digest_show(&d->digest),
 		 d->size);
 	json_add_string(&out, d->media_type ? d->media_type : "");
-	printf("%s}\n", str_text(&out));
+	str_addc(&out, '}');
+	print_line(print, &out);
 }
 
-static int digest(struct look *look, const char *name, const struct look_args *args,
-		  struct err *err)
+static int digest(struct look *look, struct print *print, const char *name,
+		  const struct look_args *args, struct err *err)
 {
 	const struct image *image;
 	unsigned flags = args->platform ? IMAGE_NO_CONFIG : IMAGE_NO_PLATFORM;
@@ -41,12 +42,11 @@ static int digest(struct look *look, const char *name, const struct look_args *a
 	const struct descriptor *d = args->platform ? &image->document.descriptor
 						    : &image->top.descriptor;
 	if (!digest_known(&d->digest))
-		return err_set(err, EOPNOTSUPP, "'%s' has no digest: a docker archive has none",
-			       esc(name));
+		return err_set(err, EOPNOTSUPP, "'%s' has no digest", esc(name));
 	if (args->json)
-		print_json(image, d);
+		print_json(print, image, d);
 	else
-		printf("%s\n", digest_show(&d->digest));
+		fprintf(print_file(print), "%s\n", digest_show(&d->digest));
 	return 0;
 }
 
@@ -58,10 +58,11 @@ static int run(int argc, char **argv)
 	if (!begin_look(&cmd_digest, &args, argc, argv, 1, 1, &operands, &status))
 		return status;
 	AUTO(look) look = NULL;
+	AUTO(print) print = print_new(false);
 	int r = look_new(&look, &args, &err);
 	if (r == 0)
-		r = digest(look, argv[1], &args, &err);
-	return end_look(look, r, &err);
+		r = digest(look, print, argv[1], &args, &err);
+	return end_look(look, print, r, &err);
 }
 
 const struct command cmd_digest = {

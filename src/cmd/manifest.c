@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/digest.h"
 #include "base/esc.h"
@@ -29,7 +28,7 @@ struct page {
 };
 
 /* Line by line, because the newlines stay. */
-static int print_escaped(const struct page *page, struct err *err)
+static int print_escaped(struct print *print, const struct page *page, struct err *err)
 {
 	auto_str out = STR_MAX(SHOWN_MAX_BYTES);
 	const char *at = page->bytes, *end = at + page->size;
@@ -41,11 +40,12 @@ static int print_escaped(const struct page *page, struct err *err)
 	}
 	if (out.failed)
 		return err_set(err, E2BIG, "the %s is too large for a terminal", page->key);
-	(void)fputs(str_text(&out), stdout);
+	(void)fputs(str_text(&out), print_file(print));
 	return 0;
 }
 
-static int print_json(const struct image *image, const struct page *page, struct err *err)
+static int print_json(struct print *print, const struct image *image, const struct page *page,
+		      struct err *err)
 {
 	AUTO(json) json = NULL;
 	auto_free char *name = ref_text(&image->ref);
@@ -61,37 +61,37 @@ static int print_json(const struct image *image, const struct page *page, struct
 	json_add_string(&out, page->d->media_type ? page->d->media_type : "");
 	str_addf(&out, ",\"%s\":", page->key);
 	json_add_value(&out, json_root(json));
-	str_add(&out, "}\n");
-	if (out.failed)
-		return err_set(err, E2BIG, "the %s is too large", page->key);
-	(void)fputs(str_text(&out), stdout);
+	str_addc(&out, '}');
+	print_line(print, &out);
 	return 0;
 }
 
-static int print(const struct image *image, const struct page *page, const struct look_args *args,
-		 struct err *err)
+static int print_page(struct print *print, const struct image *image, const struct page *page,
+		      const struct look_args *args, struct err *err)
 {
 	if (args->json)
-		return print_json(image, page, err);
-	if (isatty(STDOUT_FILENO))
-		return print_escaped(page, err);
-	(void)fwrite(page->bytes, 1, page->size, stdout);
+		return print_json(print, image, page, err);
+	if (print_is_terminal(print))
+		return print_escaped(print, page, err);
+	(void)fwrite(page->bytes, 1, page->size, print_file(print));
 	return 0;
 }
 
-static int print_manifest(const struct image *image, const struct look_args *args, struct err *err)
+static int print_manifest(struct print *print, const struct image *image,
+			  const struct look_args *args, struct err *err)
 {
 	const struct document *document = args->platform ? &image->document : &image->top;
 	const struct page page = { "manifest", &document->descriptor, document->bytes,
 				   document->size };
-	return print(image, &page, args, err);
+	return print_page(print, image, &page, args, err);
 }
 
-static int print_config(const struct image *image, const struct look_args *args, struct err *err)
+static int print_config(struct print *print, const struct image *image,
+			const struct look_args *args, struct err *err)
 {
 	const struct page page = { "config", &image->manifest.config, image->config_bytes,
 				   image->config_size };
-	return print(image, &page, args, err);
+	return print_page(print, image, &page, args, err);
 }
 
 static int run_manifest(int argc, char **argv)
@@ -102,14 +102,15 @@ static int run_manifest(int argc, char **argv)
 	if (!begin_look(&cmd_manifest, &args, argc, argv, 1, 1, &operands, &status))
 		return status;
 	AUTO(look) look = NULL;
+	AUTO(print) print = print_new(false);
 	const struct image *image = NULL;
 	unsigned flags = args.platform ? IMAGE_NO_CONFIG : IMAGE_NO_PLATFORM;
 	int r = look_new(&look, &args, &err);
 	if (r == 0)
 		r = look_image(look, argv[1], flags, &image, &err);
 	if (r == 0)
-		r = print_manifest(image, &args, &err);
-	return end_look(look, r, &err);
+		r = print_manifest(print, image, &args, &err);
+	return end_look(look, print, r, &err);
 }
 
 static int run_config(int argc, char **argv)
@@ -120,13 +121,14 @@ static int run_config(int argc, char **argv)
 	if (!begin_look(&cmd_config, &args, argc, argv, 1, 1, &operands, &status))
 		return status;
 	AUTO(look) look = NULL;
+	AUTO(print) print = print_new(false);
 	const struct image *image = NULL;
 	int r = look_new(&look, &args, &err);
 	if (r == 0)
 		r = look_image(look, argv[1], 0, &image, &err);
 	if (r == 0)
-		r = print_config(image, &args, &err);
-	return end_look(look, r, &err);
+		r = print_config(print, image, &args, &err);
+	return end_look(look, print, r, &err);
 }
 
 const struct command cmd_manifest = {

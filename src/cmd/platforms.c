@@ -18,7 +18,8 @@
 static const struct opt options[] = { LOOK_OPTIONS("print a JSON object a line") };
 
 struct listing {
-	struct repo *repo; /* borrowed */
+	struct repo *repo;   /* borrowed */
+	struct print *print; /* borrowed */
 	bool json;
 	unsigned fetches;
 };
@@ -30,8 +31,8 @@ static void print_one(const struct listing *listing, const struct platform *plat
 						   : (struct platform_text){ "" };
 	const char *name = text.text;
 	if (!listing->json) {
-		printf("%-20s %s\n", *name ? esc(name) : "-",
-		       digest_known(digest) ? digest_show(digest) : "-");
+		fprintf(print_file(listing->print), "%-20s %s\n", *name ? esc(name) : "-",
+			digest_known(digest) ? digest_show(digest) : "-");
 		return;
 	}
 	auto_str out = STR_MAX(LINE_MAX_BYTES);
@@ -46,7 +47,8 @@ static void print_one(const struct listing *listing, const struct platform *plat
 		str_add(&out, ",\"digest\":null");
 	str_add(&out, ",\"media_type\":");
 	json_add_string(&out, media_type ? media_type : "");
-	printf("%s}\n", str_text(&out));
+	str_addc(&out, '}');
+	print_line(listing->print, &out);
 }
 
 static int list_index(struct listing *listing, const struct document *document, int depth,
@@ -103,13 +105,14 @@ static int list_manifest(struct listing *listing, const struct document *documen
 	return 0;
 }
 
-static int list(struct look *look, const char *name, const struct look_args *args, struct err *err)
+static int list(struct look *look, struct print *print, const char *name,
+		const struct look_args *args, struct err *err)
 {
 	const struct image *image;
 	int r = look_image(look, name, IMAGE_NO_PLATFORM, &image, err);
 	if (r < 0)
 		return r;
-	struct listing listing = { .repo = image->repo, .json = args->json };
+	struct listing listing = { .repo = image->repo, .print = print, .json = args->json };
 	r = image->is_index ? list_index(&listing, &image->top, 0, err)
 			    : list_manifest(&listing, &image->top, err);
 	return r < 0 ? err_wrap(err, r, "image '%s'", esc(name)) : 0;
@@ -123,10 +126,11 @@ static int run(int argc, char **argv)
 	if (!begin_look(&cmd_platforms, &args, argc, argv, 1, 1, &operands, &status))
 		return status;
 	AUTO(look) look = NULL;
+	AUTO(print) print = print_new(false);
 	int r = look_new(&look, &args, &err);
 	if (r == 0)
-		r = list(look, argv[1], &args, &err);
-	return end_look(look, r, &err);
+		r = list(look, print, argv[1], &args, &err);
+	return end_look(look, print, r, &err);
 }
 
 const struct command cmd_platforms = {

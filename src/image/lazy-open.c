@@ -64,7 +64,7 @@ static void list_layers(struct lazy *lazy)
 	size_t count = image->manifest.layer_count;
 	lazy->layers = mem_new(count * sizeof(*lazy->layers));
 	lazy->of_layer = mem_new(count * sizeof(*lazy->of_layer));
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = lazy->options.skip_layers; i < count; i++) {
 		uint32_t n = find_same(lazy, i);
 		lazy->of_layer[i] = n;
 		if (n < lazy->layer_count)

@@ -17,8 +17,8 @@
 #include "image/table-store.h"
 #include "layer/find.h"
 
-#define SMALL_BYTES (1024u * 1024)    /* compressed; below it a scan costs less than ranges */
-#define SMALL_EXACT_BYTES (8u * 1024) /* the same where bytes are dearer than requests */
+/* As LAZY_SCAN_BELOW_BYTES, where bytes are dearer than requests. */
+#define SCAN_BELOW_EXACT_BYTES (8u * 1024)
 
 void lazy_layer_release(struct lazy_layer *layer)
 {
@@ -153,7 +153,7 @@ static int look_for_table(struct lazy *lazy, struct lazy_layer *layer, struct er
 
 static bool is_small(const struct lazy *lazy, const struct descriptor *d)
 {
-	uint64_t small = lazy->options.exact ? SMALL_EXACT_BYTES : SMALL_BYTES;
+	uint64_t small = lazy->options.exact ? SCAN_BELOW_EXACT_BYTES : LAZY_SCAN_BELOW_BYTES;
 	return d->size < small || d->size == UINT64_MAX;
 }
 

@@ -16,6 +16,10 @@
 #include "image/rootfs.h"
 #include "layer/table.h"
 
+/* Layers of less compressed bytes are scanned even if they have a table: one request, and all of it
+ * is verified. */
+#define LAZY_SCAN_BELOW_BYTES (1024u * 1024)
+
 enum lazy_fill {
 	LAZY_FILL_OFF,
 	LAZY_FILL_IDLE, /* when demand was quiet for a second */
@@ -31,6 +35,7 @@ struct lazy_options {
 	bool exact;	  /* nothing is fetched but tables and the spans of what is read */
 	bool allow_bomb;
 	bool offline; /* no registry is asked, nothing is scanned: what the cache has, or -EAGAIN */
+	size_t skip_layers; /* so many at the bottom are left out, and nothing is asked of them */
 	unsigned read_timeout_ms;  /* 0: 60 000; a read that takes longer fails with -ETIMEDOUT */
 	unsigned jobs;		   /* layers at once; 0: the cores */
 	const atomic_bool *cancel; /* borrowed or NULL; ends lazy_open with -ECANCELED */

@@ -53,6 +53,12 @@ static int offline_range(struct repo *repo, const struct descriptor *d, uint64_t
 	return away(repo, err);
 }
 
+static int offline_tags(struct repo *repo, struct tags *out, struct err *err)
+{
+	(void)out;
+	return away(repo, err);
+}
+
 static void offline_free(struct repo *repo)
 {
 	free(repo->name);
@@ -68,6 +74,7 @@ struct repo *offline_repo_new(const struct ref *ref)
 		.blob = offline_blob,
 		.range = offline_range,
 		.free = offline_free,
+		.tags = offline_tags,
 	};
 	return mem_make(struct repo, &ops, ref_text(ref));
 }
