@@ -128,10 +128,11 @@ int pattern_new(struct pattern **out, const char *text, enum grep_kind kind, boo
 bool pattern_matches(const struct pattern *pattern, const char *line, size_t length)
 {
 	for (size_t i = 0; i < pattern->count; i++) {
-		const struct one *one = &pattern->all[i];
-		regmatch_t part = { 0, (regoff_t)length };
+		struct one *one = &pattern->all[i];
+		/* not regexec: a line ends where it ends, not at a NUL */
 		if (one->text ? memmem(line, length, one->text, one->length) != NULL
-			      : regexec(&one->regex, line, 1, &part, REG_STARTEND) == 0)
+			      : re_search(&one->regex, line, (regoff_t)length, 0, (regoff_t)length,
+					  NULL) >= 0)
 			return true;
 	}
 	return false;
