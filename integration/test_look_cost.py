@@ -6,6 +6,7 @@ import pytest
 import lazyimages
 import looklib
 import mkimage
+import mountlib
 from conftest import need_root, need_tool
 from faultlib import FaultRegistry
 from looklib import Look
@@ -209,3 +210,22 @@ def test_cp_undoes_what_it_cannot_finish(look, place):
         done = look.run('cp', 'oci:%s:x:/d' % layout.d, little / 'copy')
         assert done.rc == 1 and 'No space left' in done.text
         assert os.listdir(little) == []
+
+
+def test_cp_stops_when_told(prepared, look, place):
+    server, _ = prepared
+    image = '%s/cost:estargz' % server.host
+    cost(server, look, 'ls', image)
+    server.configure({'fault': 'slow', 'bps': 2000, 'match': {'kind': 'blob'}})
+    (place / 'out').mkdir()
+    process = subprocess.Popen([look.binary, 'cp', '--tls-verify=false', image, 'one', place / 'out'], stderr=subprocess.PIPE,
+                               env=dict(looklib.C_LOCALE, ROOTLET_CACHE=str(look.cache)))
+    try:
+        mountlib.wait_until('it copies', 30, lambda: os.listdir(place / 'out'))
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
+        server.configure()
+    assert process.returncode == -signal.SIGINT, said
+    assert os.listdir(place / 'out') == []

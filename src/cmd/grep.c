@@ -14,7 +14,6 @@
 #include "image/contents.h"
 #include "image/rootfs-path.h"
 #include "image/rootfs-walk.h"
-#include "term/cancel.h"
 #include "term/report.h"
 
 #define JSON_LINE_MAX_BYTES (256u * 1024 * 1024)
@@ -161,8 +160,6 @@ struct reader {
 static int take_piece(void *arg, const void *data, size_t size, struct err *err)
 {
 	struct reader *reader = arg;
-	if (atomic_load(cancel_flag()))
-		return err_set(err, ECANCELED, "stopped");
 	int r = lines_add(&reader->lines, data, size, err);
 	reader->enough |= r > 0;
 	return r;
