@@ -1,5 +1,5 @@
 """ls, tree, find, du, stat, cat, grep and cp against the real tools on the tree that an unpack makes."""
-import json, os, re, stat, subprocess
+import datetime, json, os, re, stat, subprocess
 
 import pytest
 
@@ -97,9 +97,8 @@ def check_entry(entry, path):
     assert entry['size'] == (0 if stat.S_ISDIR(s.st_mode) else s.st_size), path
     seconds, _, fraction = entry['mtime'].rstrip('Z').partition('.')
     assert int(fraction or 0) == s.st_mtime_ns % 10**9, path
-    date = subprocess.run(['date', '-u', '-d', '@%d' % (s.st_mtime_ns // 10**9), '+%Y-%m-%dT%H:%M:%S'],
-                          stdout=subprocess.PIPE).stdout.decode().strip() if fraction else seconds
-    assert seconds == date, path
+    date = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=s.st_mtime_ns // 10**9)
+    assert seconds == date.isoformat(), path
     if stat.S_ISLNK(s.st_mode):
         assert json_name(entry, 'target') == os.readlink(path)
     if stat.S_ISCHR(s.st_mode) or stat.S_ISBLK(s.st_mode):
@@ -256,10 +255,12 @@ def grep_lines(out):
 
 def test_grep_is_grep(look, one):
     image, tree = one
-    for options in PATTERNS:
-        theirs = subprocess.run(['grep', '-r', '-Z', *options, '.'], cwd=tree, env=looklib.C_LOCALE, stdout=subprocess.PIPE,
+    edge = 'edge' in image          # of its 64 MiB of zeros nobody wants to know anything
+    for n, options in enumerate(PATTERNS):
+        where = ['size', 'names', 'rehl'][n % 3] if edge else '.'
+        theirs = subprocess.run(['grep', '-r', '-Z', *options, './' + where if edge else '.'], cwd=tree, env=looklib.C_LOCALE, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE)
-        done = look.run('grep', '--quiet', '-r', '-0', *options, image, env={'LC_ALL': 'C'})
+        done = look.run('grep', '--quiet', '-r', '-0', *options, image, *(['/' + where] if edge else []), env={'LC_ALL': 'C'})
         # names with a newline in them make some lines more, in both
         lines = re.sub(rb'(^|[\n\0])\./', rb'\1/', theirs.stdout)
         same = done.rc == theirs.returncode and grep_lines(done.out) == grep_lines(lines)

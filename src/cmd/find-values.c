@@ -128,12 +128,13 @@ static bool parse_clause(uint32_t *bits, const char **text)
 static bool parse_symbolic(uint32_t *out, const char *text)
 {
 	uint32_t bits = 0;
-	do {
-		if (!parse_clause(&bits, &text))
-			return false;
-	} while (*text == ',' && *++text);
+	bool good = parse_clause(&bits, &text);
+	while (good && *text == ',') {
+		text++;
+		good = parse_clause(&bits, &text);
+	}
 	*out = bits;
-	return *text == '\0';
+	return good && *text == '\0';
 }
 
 bool find_parse_perm(struct find_perm *out, const char *text)

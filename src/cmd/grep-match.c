@@ -128,10 +128,11 @@ int pattern_new(struct pattern **out, const char *text, enum grep_kind kind, boo
 bool pattern_matches(const struct pattern *pattern, const char *line, size_t length)
 {
 	for (size_t i = 0; i < pattern->count; i++) {
-		const struct one *one = &pattern->all[i];
-		regmatch_t part = { 0, (regoff_t)length };
+		struct one *one = &pattern->all[i];
+		/* not regexec: a line ends where it ends, not at a NUL */
 		if (one->text ? memmem(line, length, one->text, one->length) != NULL
-			      : regexec(&one->regex, line, 1, &part, REG_STARTEND) == 0)
+			      : re_search(&one->regex, line, (regoff_t)length, 0, (regoff_t)length,
+					  NULL) >= 0)
 			return true;
 	}
 	return false;
@@ -162,12 +163,17 @@ static int give(struct lines *lines, const char *data, size_t size, struct err *
 	return lines->line(lines->arg, lines->kept, length, lines->binary, err);
 }
 
+/* Up to the end of the line; byte by byte where two of them end it, for there may be many. */
 static size_t line_length(const struct lines *lines, const char *data, size_t size)
 {
-	const char *end = memchr(data, '\n', size);
-	size_t length = end ? (size_t)(end - data) : size;
-	const char *nul = lines->binary ? memchr(data, '\0', length) : NULL;
-	return nul ? (size_t)(nul - data) : length;
+	size_t n = 0;
+	if (!lines->binary) {
+		const char *end = memchr(data, '\n', size);
+		return end ? (size_t)(end - data) : size;
+	}
+	while (n < size && data[n] != '\n' && data[n] != '\0')
+		n++;
+	return n;
 }
 
 static int add_part(struct lines *lines, const char *data, size_t size, struct err *err)

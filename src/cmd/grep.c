@@ -14,7 +14,6 @@
 #include "image/contents.h"
 #include "image/rootfs-path.h"
 #include "image/rootfs-walk.h"
-#include "term/cancel.h"
 #include "term/report.h"
 
 #define JSON_LINE_MAX_BYTES (256u * 1024 * 1024)
@@ -44,6 +43,7 @@ struct grep {
 	const struct pattern *pattern; /* borrowed */
 	bool names;		       /* before each line */
 	bool found;		       /* in any file */
+	bool empty_matches;	       /* the pattern, in an empty line: zeros are full of them */
 	/* of the file that is read */
 	const char *path; /* borrowed */
 	uint64_t line, matches;
@@ -142,7 +142,7 @@ static int take_line(void *arg, const char *text, size_t length, bool binary, st
 {
 	struct grep *g = arg;
 	g->line++;
-	if (!pattern_matches(g->pattern, text, length))
+	if (length > 0 ? !pattern_matches(g->pattern, text, length) : !g->empty_matches)
 		return 0;
 	g->matches++;
 	g->found = true;
@@ -160,8 +160,6 @@ struct reader {
 static int take_piece(void *arg, const void *data, size_t size, struct err *err)
 {
 	struct reader *reader = arg;
-	if (atomic_load(cancel_flag()))
-		return err_set(err, ECANCELED, "stopped");
 	int r = lines_add(&reader->lines, data, size, err);
 	reader->enough |= r > 0;
 	return r;
@@ -230,6 +228,7 @@ static int run(int argc, char **argv)
 		return cmd_usage(cmd_grep.name, &err);
 	auto_view view = { 0 };
 	struct grep grep = { .args = &args, .view = &view, .pattern = pattern };
+	grep.empty_matches = pattern_matches(pattern, "", 0);
 	r = view_open(&view, &args.look, args.zero, argv[2], &err);
 	if (r == 0)
 		r = search(&grep, operands > 2 ? argv[3] : "/", &err);

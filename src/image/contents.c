@@ -32,6 +32,7 @@ struct window {
 	pthread_mutex_t mutex;
 	pthread_cond_t changed;
 	struct err err; /* of the first failure */
+	bool aborted;	/* the repo is of no use any more */
 	struct part parts[PIECES];
 };
 
@@ -64,11 +65,31 @@ static void ask(struct window *w, struct part *part)
 		part_done(&part->request, 0, got, NULL);
 }
 
+static bool is_cancelled(const struct window *w)
+{
+	const atomic_bool *cancel = w->lazy->options.cancel;
+	return cancel && atomic_load(cancel);
+}
+
+/* Who asked us to stop does not want to wait for the network: what is under way is ended. */
+static void look_at_cancel(struct window *w)
+{
+	if (w->aborted || !is_cancelled(w))
+		return;
+	w->aborted = true;
+	repo_abort(w->lazy->image->repo);
+}
+
 static int await(struct window *w, struct part *part, struct err *err)
 {
 	LOCKED(&w->mutex);
-	while (part->waiting)
-		pthread_cond_wait(&w->changed, &w->mutex);
+	while (part->waiting) {
+		look_at_cancel(w);
+		struct timespec until;
+		(void)clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_sec += 1;
+		(void)pthread_cond_timedwait(&w->changed, &w->mutex, &until);
+	}
 	if (part->code < 0 && err)
 		*err = w->err;
 	return part->code;
@@ -104,6 +125,8 @@ int contents_read(struct lazy *lazy, uint32_t inode, contents_take *take, void *
 	for (size_t at = 0; done < w.size; at = (at + 1) % PIECES) {
 		struct part *part = &w.parts[at];
 		int r = await(&w, part, err);
+		if (r == 0 && is_cancelled(&w))
+			r = err_set(err, ECANCELED, "stopped");
 		if (r == 0)
 			r = take(arg, part->buf, part->got, err);
 		if (r != 0)

@@ -11,7 +11,8 @@ typedef int contents_take(void *arg, const void *data, size_t size, struct err *
 
 /*
  * All bytes of regular file INODE, in order.  Blocks.  What TAKE returned when that was negative;
- * else as lazy_read.
+ * -ECANCELED when the options' cancel is set meanwhile, after which LAZY can only be freed; else as
+ * lazy_read.
  */
 MUST_USE int contents_read(struct lazy *lazy, uint32_t inode, contents_take *take, void *arg,
 			   struct err *err);

@@ -17,6 +17,9 @@
 #include "image/table-store.h"
 #include "layer/find.h"
 
+/* As LAZY_SCAN_BELOW_BYTES, where bytes are dearer than requests. */
+#define SCAN_BELOW_EXACT_BYTES (8u * 1024)
+
 void lazy_layer_release(struct lazy_layer *layer)
 {
 	cache_spans_free(TAKE(layer->spans));
@@ -129,6 +132,7 @@ static int look_for_table(struct lazy *lazy, struct lazy_layer *layer, struct er
 		/* json_get only reads it */
 		.arg = json ? (void *)(uintptr_t)json_root(json) : NULL,
 		.least = lazy->options.least,
+		.exact = lazy->options.exact,
 	};
 	int r = find_table(&find, &data, &size, &trust, &refused, &why);
 	/* who cannot give ranges can still give the whole; a table full of nonsense is none */
@@ -147,9 +151,10 @@ static int look_for_table(struct lazy *lazy, struct lazy_layer *layer, struct er
 	return 0;
 }
 
-static bool is_small(const struct descriptor *d)
+static bool is_small(const struct lazy *lazy, const struct descriptor *d)
 {
-	return d->size < LAZY_SCAN_BELOW_BYTES || d->size == UINT64_MAX;
+	uint64_t small = lazy->options.exact ? SCAN_BELOW_EXACT_BYTES : LAZY_SCAN_BELOW_BYTES;
+	return d->size < small || d->size == UINT64_MAX;
 }
 
 static int find_one(void *arg, size_t task, struct err *err)
@@ -164,7 +169,7 @@ static int find_one(void *arg, size_t task, struct err *err)
 	if (lazy->options.offline)
 		return err_set(err, EAGAIN, "layer %zu has no table in the cache",
 			       layer->number + 1);
-	if (is_small(layer->descriptor) || !digest_known(&layer->descriptor->digest) ||
+	if (is_small(lazy, layer->descriptor) || !digest_known(&layer->descriptor->digest) ||
 	    lazy->options.least == TRUST_VERIFIED)
 		return 0;
 	int r = look_for_table(lazy, layer, err);

@@ -32,7 +32,7 @@ struct lazy_options {
 	enum trust least;    /* tables below it are not used: the layer is scanned */
 	enum lazy_fill fill;
 	bool no_prefetch; /* neither record nor replay, no landmarks */
-	bool exact;	  /* nothing is fetched but the spans of what is read: no neighbours */
+	bool exact;	  /* nothing is fetched but tables and the spans of what is read */
 	bool allow_bomb;
 	bool offline; /* no registry is asked, nothing is scanned: what the cache has, or -EAGAIN */
 	size_t skip_layers; /* so many at the bottom are left out, and nothing is asked of them */
