@@ -6,7 +6,7 @@ import pytest
 import lazyimages
 import mkimage
 import model
-from conftest import need_root
+from conftest import need_root, need_tool
 from looklib import Look, json_name, plain_characters, real
 
 TYPES = {stat.S_IFREG: 'file', stat.S_IFDIR: 'directory', stat.S_IFLNK: 'symlink', stat.S_IFCHR: 'char',
@@ -195,6 +195,7 @@ def texts():
 
 
 def test_patch_makes_one_text_of_the_other(look, place):
+    need_tool('patch', 'script')
     layout = mkimage.Layout(place / 'texts')
     a, b, pairs = mkimage.Layer(), mkimage.Layer(), list(texts())
     for n, (x, y) in enumerate(pairs):

@@ -5,7 +5,7 @@ import pytest
 
 import lazyimages
 import mkimage
-from conftest import push
+from conftest import push, skopeo
 from looklib import Look, on_terminal, plain_characters
 
 SHELL = '/bin/sh -c '
@@ -178,7 +178,7 @@ def test_what_cannot_be_told(look, layout, tagged, place):
     assert 'name or semver' in look.fails('tags', '--sort=x', tagged, rc=2)
     assert "no image for 'linux/s390x'" in look.fails('digest', '--platform=linux/s390x', image(layout, 'two'), rc=3)
     archive = place / 'a.tar'
-    subprocess.run(['skopeo', 'copy', '-q', image(layout, 'one'), 'docker-archive:%s:x:1' % archive], check=True)
+    skopeo('copy', '-q', image(layout, 'one'), 'docker-archive:%s:x:1' % archive)
     made = hashlib.sha256(look.ask('manifest', 'docker-archive:%s' % archive)).hexdigest()
     assert look.ask('digest', 'docker-archive:%s' % archive).decode() == 'sha256:%s\n' % made
     assert len(look.ask('history', 'docker-archive:%s' % archive).splitlines()) == 5
