@@ -100,7 +100,7 @@ static char *base_of(const char *path)
 static int search(struct view *view, const char *path, struct find_expr *expr,
 		  const struct find_limits *limits, bool json, struct err *err)
 {
-	uint32_t number;
+	uint32_t number = ROOTFS_NONE;
 	int r = rootfs_resolve(view->rootfs, path, false, &number, err);
 	if (r == 0)
 		r = find_expr_resolve(expr, view->rootfs, err);
