@@ -249,7 +249,8 @@ def test_a_signal_ends_it_in_order(explore, image):
 def test_where_it_cannot_run(rootlet, image, place, explore):
     done = rootlet('explore', image)
     assert done.rc == 2 and 'needs a terminal' in done.text and done.out == b''
-    screen = explore(image, TERM='no-such-terminal')
+    # ncurses forgets a few bytes when it does not know a terminal
+    screen = explore(image, TERM='no-such-terminal', ASAN_OPTIONS='detect_leaks=0')
     screen.shows("the terminal 'no-such-terminal' is not known", 'STATUS 2')
     screen = explore(image + 'y')
     screen.shows('STATUS 3')

@@ -83,7 +83,7 @@ static int open_pair(struct pair *pair, struct look *look, const char *path, boo
 		r = look_image(look, pair->names[0], 0, &a, err);
 	if (r == 0)
 		r = look_image(look, pair->names[1], 0, &b, err);
-	if (r < 0)
+	if (r < 0 || !a || !b)
 		return r;
 	size_t shared = compare_shared_layers(a, b);
 	*same = shared == a->manifest.layer_count && shared == b->manifest.layer_count && !*path;
@@ -109,7 +109,7 @@ static void count(struct totals *totals, const struct pair *pair, const struct d
 	const struct rootfs_inode *inode = rootfs_inode(lazy_rootfs(side->lazy),
 							kind == 1 ? d->a : d->b);
 	totals->names[kind]++;
-	totals->bytes[kind] += S_ISREG(inode->mode) ? inode->size : 0;
+	totals->bytes[kind] += inode && S_ISREG(inode->mode) ? inode->size : 0;
 }
 
 static void say_totals(const struct totals *totals)

@@ -41,8 +41,8 @@ static void set_colours(void)
 	if (!has_colors() || (none && *none) || start_color() == ERR)
 		return;
 	(void)use_default_colors();
-	for (short i = EXPLORE_GREEN; i <= EXPLORE_MAGENTA; i++)
-		(void)init_pair(i, colours[i], -1);
+	for (int i = EXPLORE_GREEN; i <= EXPLORE_MAGENTA; i++)
+		(void)init_pair((short)i, colours[i], -1);
 }
 
 int explore_screen_check(struct err *err)

@@ -272,7 +272,8 @@ int find_words_take(struct find_words *out, int *argc, char **argv, struct err *
 {
 	int kept = 1;
 	bool ended = false;
-	out->all = mem_new(((size_t)*argc + 1) * sizeof(*out->all));
+	/* "--name=VALUE" is two words */
+	out->all = mem_new((2 * (size_t)*argc + 1) * sizeof(*out->all));
 	for (int i = 1; i < *argc; i++) {
 		const char *arg = argv[i];
 		ended |= str_equal(arg, "--");
