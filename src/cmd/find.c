@@ -115,7 +115,7 @@ static int search(struct view *view, const char *path, struct find_expr *expr,
 static int run(int argc, char **argv)
 {
 	struct find_args args = { 0 };
-	struct find_limits limits;
+	struct find_limits limits = { 0 };
 	struct err err = { 0 };
 	int operands, status;
 	(void)setlocale(LC_CTYPE, ""); /* what a character is, for patterns */
