@@ -11,7 +11,7 @@ from conftest import compare_trees, need_tool
 from looklib import Look, json_name, long_entries, real, shown
 from test_random import make
 
-SEEDS = [1, 2, 3, 4]
+SEEDS = [1, 2, 3]
 IMAGES = ['edge', *SEEDS]
 
 
@@ -119,7 +119,8 @@ EXPRESSIONS = [
 
 def test_find_is_find(look, one):
     image, tree = one
-    for expression in EXPRESSIONS:
+    edge = 'edge' in image          # all of them on one image, and some on each
+    for expression in EXPRESSIONS[:: 1 if edge else 3]:
         group = ['(', *expression, ')'] if expression else []
         theirs = real('find', '.', *group, '-print0', cwd=tree, locale='C.UTF-8').split(b'\0')[:-1]
         ours = sorted(look.ask('find', image, *expression, '-print0', env={'LC_ALL': 'C.UTF-8'}).split(b'\0')[:-1])

@@ -87,7 +87,7 @@ static int visit_one(void *arg, const struct rootfs_visit *visit, struct err *er
 static int by_directory(struct du *du, const char *path, struct err *err)
 {
 	uint32_t number;
-	int r = rootfs_resolve(du->view->rootfs, path, true, &number, err);
+	int r = rootfs_resolve(du->view->rootfs, path, false, &number, err);
 	if (r == 0)
 		r = sizes_below(du->view->rootfs, number, &du->sizes, err);
 	if (r < 0)

@@ -100,7 +100,7 @@ static char *base_of(const char *path)
 static int search(struct view *view, const char *path, struct find_expr *expr,
 		  const struct find_limits *limits, bool json, struct err *err)
 {
-	uint32_t number;
+	uint32_t number = ROOTFS_NONE;
 	int r = rootfs_resolve(view->rootfs, path, false, &number, err);
 	if (r == 0)
 		r = find_expr_resolve(expr, view->rootfs, err);
@@ -115,7 +115,7 @@ static int search(struct view *view, const char *path, struct find_expr *expr,
 static int run(int argc, char **argv)
 {
 	struct find_args args = { 0 };
-	struct find_limits limits;
+	struct find_limits limits = { 0 };
 	struct err err = { 0 };
 	int operands, status;
 	(void)setlocale(LC_CTYPE, ""); /* what a character is, for patterns */

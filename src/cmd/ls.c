@@ -247,11 +247,16 @@ static bool is_shown(const struct ls *ls, const char *name)
 	return ls->args->all || name[0] != '.';
 }
 
-/* What DIR has to show; *count of them.  JSON leaves "." and ".." out: they are no entries. */
-static struct item *take_items(const struct ls *ls, const struct dir *dir, size_t *count)
+/* What DIR has to show, yours to free.  JSON leaves "." and ".." out: they are no entries. */
+static int take_items(const struct ls *ls, const struct dir *dir, struct item **out, size_t *count,
+		      struct err *err)
 {
 	const struct rootfs_inode *inode = rootfs_inode(ls->rootfs, dir->number);
-	struct item *items = mem_new((inode->b + 2u) * sizeof(*items));
+	void *room = NULL;
+	int r = mem_try(&room, (size_t)inode->b + 2, sizeof(struct item), err);
+	if (r < 0)
+		return r;
+	struct item *items = room;
 	size_t n = 0;
 	if (ls->args->all && !ls->args->look.json) {
 		items[n++] = (struct item){ ".", dir->number, inode };
@@ -266,8 +271,9 @@ static struct item *take_items(const struct ls *ls, const struct dir *dir, size_
 						    rootfs_inode(ls->rootfs, child->inode) };
 	}
 	sort(ls, items, n);
+	*out = items;
 	*count = n;
-	return items;
+	return 0;
 }
 
 static void push(struct ls *ls, char *path, uint32_t number)
@@ -306,14 +312,17 @@ static int list_dirs(struct ls *ls, struct err *err)
 	while (ls->todo_count > 0) {
 		struct dir dir = ls->todo[--ls->todo_count];
 		auto_free char *path = dir.path;
-		size_t count;
-		auto_free struct item *items = take_items(ls, &dir, &count);
+		auto_free struct item *items = NULL;
+		size_t count = 0;
+		int r = take_items(ls, &dir, &items, &count, err);
+		if (r < 0)
+			return r;
 		print_heading(ls, path);
 		print_items(ls, path, items, count);
 		ls->begun = true;
 		if (ls->args->recursive)
 			push_below(ls, path, items, count);
-		int r = print_check(ls->print, err);
+		r = print_check(ls->print, err);
 		if (r < 0)
 			return r;
 	}

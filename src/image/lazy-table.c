@@ -290,7 +290,9 @@ int lazy_find_tables(struct lazy *lazy, struct err *err)
 		.stop = &lazy->stop,
 	};
 	/* asking costs waiting, not work */
-	unsigned jobs = lazy->options.jobs > 8 ? lazy->options.jobs : 8;
+	/* they wait for the network, not for a core */
+	unsigned least = lazy->options.exact ? 16 : 8;
+	unsigned jobs = lazy->options.jobs > least ? lazy->options.jobs : least;
 	int r = parallel_run(&parallel, parallel_threads(jobs, lazy->layer_count), err);
 	if (r == 0)
 		r = scan_missing(lazy, true, err);
