@@ -199,6 +199,8 @@ def test_signals_to_the_supervisor(lab, work, number):
         assert os.pread(fd, 1000, 0) == (truth / 'one/big').read_bytes()[:1000]
         kill(mount.supervisor, number)
         if number == signal.SIGTERM:
+            said = b'is busy: something of it is in use: unmounted all the same'
+            wait_until('it is said', 10, lambda: said in lab.logs(), 0.005)
             mount.gone()
             with pytest.raises(OSError):
                 os.pread(fd, 1000, 1 << 20)
@@ -414,6 +416,26 @@ def test_a_full_cache(lab, work, registry):
     assert not (lab.cache / 'v1').exists()
 
 
+def test_a_run_directory_on_a_full_disk(lab, work):
+    """There is no room for what is told of a mount: it is mounted, read, survives its daemon and ends all the same."""
+    image, truth = work('gzip')
+    with mounted(lab.place / 'run', 'tmpfs', 1 << 20) as run:
+        with open(run / 'full', 'wb', buffering=0) as f, contextlib.suppress(OSError):
+            while f.write(bytes(4096)):
+                pass
+        env, at = {'ROOTLET_RUN': str(run)}, lab.place / 'm'
+        at.mkdir()
+        done = lab.run('mount', '--fill=off', image, at, env=env)
+        assert done.rc == 0, done
+        try:
+            read_right(truth, at, '--only', 'two')
+            assert lab.run('status', env=env).rc == 0
+        finally:
+            done = lab.run('umount', at, env=env)
+        assert done.rc == 0 and not mountinfo(at), done
+        assert sorted(os.listdir(run / 'rootlet')) == []
+
+
 def test_a_cache_that_cannot_be_written(lab, work, registry):
     with mounted(lab.place / 'ro', 'tmpfs', 64 << 20) as ro:
         warm = lab.mount(registry.host + '/work:estargz', '--cache', ro)
@@ -422,6 +444,7 @@ def test_a_cache_that_cannot_be_written(lab, work, registry):
         for tag in ('estargz', 'inner', 'gzip'):
             mount = lab.mount('%s/work:%s' % (registry.host, tag), '--cache', ro)
             read_right(work(tag)[1], mount.path)
+            assert 'read-only' in (mount.status()['cache_trouble'] or '').lower(), (tag, mount.status())
             mount.umount()
 
 

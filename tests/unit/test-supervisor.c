@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -136,12 +137,13 @@ static void play_to_the_end(const struct daemon *daemon, int fd)
 	(void)send(fd, "answer", 6, 0);
 	IGNORE(channel_send(daemon->socket, &serving, -1, NULL));
 	struct pollfd end = { .fd = fd };
-	while (poll(&end, 1, -1) < 0 || !(end.revents & POLLERR))
+	while (poll(&end, 1, -1) < 0 || !(end.revents & (POLLERR | POLLHUP)))
 		end.revents = 0;
 }
 
 int daemon_run(const struct daemon *daemon)
 {
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	enum part part = world->parts[world->daemons++ % DAEMONS_MAX];
 	struct message message = { .kind = part == PART_FAIL ? MESSAGE_FAILED : MESSAGE_READY };
 	if (part == PART_HANG)
@@ -226,6 +228,7 @@ static void begin(struct scene *s)
 	assert_int_equal(send(ends[0], world->init, world->init_size, 0), world->init_size);
 	s->supervisor = fork();
 	if (s->supervisor == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* of a test that failed */
 		device = ends[1];
 		(void)close(ends[0]);
 		(void)close(command[0]);
