@@ -62,7 +62,7 @@ def binary(scratch):
 @pytest.fixture(scope='session')
 def sanitized(binary):
     """Built with sanitizers: memory is then no measure."""
-    return b'__asan_init' in binary.read_bytes()
+    return any(word in binary.read_bytes() for word in (b'__asan_init', b'__tsan_init'))
 
 
 @pytest.fixture(scope='session')

@@ -34,7 +34,7 @@ class FaultRegistry:
         self.process.wait(10)
 
     def ask(self, method, path, body=None):
-        connection = http.client.HTTPConnection(*self.host.split(':'), timeout=20)
+        connection = http.client.HTTPConnection(*self.host.split(':'), timeout=60)
         connection.request(method, '/__fault__/' + path, body=body and json.dumps(body))
         answer = connection.getresponse()
         data = answer.read()

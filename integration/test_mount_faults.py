@@ -231,7 +231,7 @@ def wide(place):
     return layout.d
 
 
-def test_random_faults(lab, wide, eager, place, sanitized):
+def test_random_faults_of_a_mount(lab, wide, eager, place, sanitized):
     """Three mounts with hardly any cache, readers at any place of them, another seed every second, until 10 000 requests
     (ROOTLET_FAULT_REQUESTS; 2 000 under a sanitizer) have met them."""
     truth = eager('oci:%s:x' % wide)
