@@ -47,13 +47,15 @@ def test_readers_do_not_see_a_daemon_die(lab, work, registry):
     truth, dice = work('estargz')[1], random.Random(KILLS)
     mount = lab.mount(registry.host + '/work:estargz', '--cache-size=4M', '--no-prefetch')
     readers, pid = Readers(truth, mount.path, '--loop', '--drop', '--threads', 4, processes=4), None
-    for _ in range(KILLS):
+    for n in range(KILLS):
+        if n % 10 == 9:         # thirty in a row that answered nobody would be the end
+            wait_until('a daemon serves', 120, lambda: mount.status()['state'] == 'serving', 0.1)
         time.sleep(dice.uniform(0.02, 0.4))
         pid = mount.daemon(not_this=pid)
         kill(pid)
         mount.kills += 1
     mount.daemon(not_this=pid)
-    time.sleep(0.3)
+    wait_until('enough was read', 120, lambda: mount.status().get('kernel', {}).get('reads', 0) > 40 * KILLS, 0.3)
     readers.stop()
     got = readers.result()
     assert got['wrong'] == [] and got['errors'] == {} and got['reads'] > 10 * KILLS, got
