@@ -528,6 +528,27 @@ def test_a_read_ends_after_its_timeout(lab, registry):
     assert registry.host in said and 'layer 2 of' in said and 'bytes ' in said, said
 
 
+def test_a_reader_that_is_killed_does_not_wait(lab, work, registry):
+    """Nor does anybody else for what it asked: other files are read, and the mount ends while the fetch still hangs."""
+    mount = lab.mount(registry.host + '/work:estargz', '--no-prefetch')
+    registry.configure({'fault': 'stall', 'match': {'kind': 'blob', 'count': 1}, 'at': 10, 'seconds': 600})
+    reader = subprocess.Popen(['cat', mount.path / 'two/big'], stdout=subprocess.DEVNULL)
+    try:
+        wait_until('it waits', 20, lambda: mount.status()['kernel']['read_waits'] > 0)
+        time.sleep(0.1)
+        assert reader.poll() is None
+        began = time.monotonic()
+        reader.kill()
+        reader.wait(30)
+        assert time.monotonic() - began < 10
+        read_right(work('estargz')[1], mount.path, '--only', 'one')
+        began = time.monotonic()
+        mount.umount()
+        assert time.monotonic() - began < 20
+    finally:
+        reader.kill()
+
+
 def test_a_record_is_replayed(lab, work, registry):
     """What the first minute touched comes before anybody asks, in far fewer requests than files."""
     image, truth = registry.host + '/work:estargz', work('estargz')[1]
