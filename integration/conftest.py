@@ -4,7 +4,7 @@ The binary is $ROOTLET, else build/rootlet.  Everything started here is stopped 
 lies in a temporary directory.  What this machine cannot do (no root, no loop devices, a peer not installed)
 skips the tests that need it; with ROOTLET_MUST_RUN=1 (CI) a skip of that kind is a failure.
 """
-import contextlib, os, pathlib, pwd, shutil, socket, subprocess, sys, tempfile, time
+import contextlib, ctypes, os, pathlib, pwd, shutil, socket, subprocess, sys, tempfile, time
 
 import pytest
 
@@ -18,6 +18,15 @@ import mountlib  # noqa: E402
 import runner  # noqa: E402
 
 USER = 'rootlet-test-%d' % os.getpid()
+
+
+def pytest_configure():
+    """A mount namespace for the run: a copy of a mount of ours in somebody else's keeps it from ending, and what is
+    left of a run that was killed goes with it."""
+    new_mount_namespace, private_and_below = 0x20000, 0x40000 | 0x4000      # CLONE_NEWNS, MS_PRIVATE | MS_REC
+    libc = ctypes.CDLL(None)
+    if os.geteuid() == 0 and libc.unshare(new_mount_namespace) == 0:
+        libc.mount(None, b'/', None, private_and_below, None)
 
 
 def cannot(reason):
@@ -53,7 +62,7 @@ def binary(scratch):
 @pytest.fixture(scope='session')
 def sanitized(binary):
     """Built with sanitizers: memory is then no measure."""
-    return b'__asan_init' in binary.read_bytes()
+    return any(word in binary.read_bytes() for word in (b'__asan_init', b'__tsan_init'))
 
 
 @pytest.fixture(scope='session')

@@ -34,7 +34,7 @@ class FaultRegistry:
         self.process.wait(10)
 
     def ask(self, method, path, body=None):
-        connection = http.client.HTTPConnection(*self.host.split(':'), timeout=20)
+        connection = http.client.HTTPConnection(*self.host.split(':'), timeout=60)
         connection.request(method, '/__fault__/' + path, body=body and json.dumps(body))
         answer = connection.getresponse()
         data = answer.read()
@@ -47,8 +47,9 @@ class FaultRegistry:
         self.ask('PUT', '', dict({'seed': 3}, faults=list(faults), **more))
         self.ask('POST', 'reset')
 
-    def seen(self):
-        return Seen(json.loads(self.ask('GET', ''))['stats'], [json.loads(x) for x in self.ask('GET', 'log').splitlines()])
+    def seen(self, log=True):
+        lines = self.ask('GET', 'log').splitlines() if log else []
+        return Seen(json.loads(self.ask('GET', ''))['stats'], [json.loads(x) for x in lines])
 
 
 class Seen:

@@ -385,6 +385,30 @@ def test_a_writable_mount_in_a_user_namespace(lab, binary, ordinary_user, place,
     assert done.rc == 0 and done.out == b'fine\n', done
 
 
+def test_a_writable_mount_of_an_ordinary_user(lab, binary, ordinary_user, place, small_layout):
+    """The kernel's overlay is not for them: fuse-overlayfs is."""
+    need_tool('fuse-overlayfs')
+    image, mnt, big = prepare_user(lab, place, small_layout, ordinary_user)
+    script = WRITE.replace('cmp ', 'grep -q " $3 .* fuse.fuse-overlayfs " /proc/self/mountinfo\ncmp ')
+    write = ['sh', '-c', script, 'sh', binary]
+    done = as_user(lab, ordinary_user, place, write, image, mnt, lab.place, big)
+    assert done.rc == 0 and done.out == b'fine\n', done
+
+
+def test_no_overlay_at_all(lab, binary, ordinary_user, place, small_layout):
+    """Refused by the kernel, and there is no fuse-overlayfs: both are said, and nothing stays."""
+    image, mnt, _ = prepare_user(lab, place, small_layout, ordinary_user)
+    tools = place / 'bin'
+    tools.mkdir()
+    for name in ('sh', 'fusermount3'):
+        (tools / name).symlink_to(shutil.which(name))
+    script = 'PATH=%s; "$1" mount --fill=off --upper "$4" "$2" "$3"' % tools
+    done = as_user(lab, ordinary_user, place, ['sh', '-c', script, 'sh', binary], image, mnt, place / 'upper')
+    said = done.text.splitlines()[-1]
+    assert done.rc == 7 and 'overlay' in said and 'fuse-overlayfs' in said, done
+    assert lab.records() == [] and not lab.logs()
+
+
 # ---- what it costs
 @pytest.fixture
 def counting(work_layout, place):

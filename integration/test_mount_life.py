@@ -47,13 +47,15 @@ def test_readers_do_not_see_a_daemon_die(lab, work, registry):
     truth, dice = work('estargz')[1], random.Random(KILLS)
     mount = lab.mount(registry.host + '/work:estargz', '--cache-size=4M', '--no-prefetch')
     readers, pid = Readers(truth, mount.path, '--loop', '--drop', '--threads', 4, processes=4), None
-    for _ in range(KILLS):
+    for n in range(KILLS):
+        if n % 10 == 9:         # thirty in a row that answered nobody would be the end
+            wait_until('a daemon serves', 120, lambda: mount.status()['state'] == 'serving', 0.1)
         time.sleep(dice.uniform(0.02, 0.4))
         pid = mount.daemon(not_this=pid)
         kill(pid)
         mount.kills += 1
     mount.daemon(not_this=pid)
-    time.sleep(0.3)
+    wait_until('enough was read', 120, lambda: mount.status().get('kernel', {}).get('reads', 0) > 40 * KILLS, 0.3)
     readers.stop()
     got = readers.result()
     assert got['wrong'] == [] and got['errors'] == {} and got['reads'] > 10 * KILLS, got
@@ -84,10 +86,12 @@ def state(pid):
         return f.read().rpartition(') ')[2][0]
 
 
-def kill_everything(mount, dice):
-    """In any order, but none that lets the supervisor start another daemon meanwhile; who it was."""
-    kill(mount.supervisor, signal.SIGSTOP)
-    wait_until('the supervisor stands still', 10, lambda: state(mount.supervisor) == 'T')
+def kill_everything(mount, dice, still=True):
+    """In any order; who it was.  STILL: the supervisor cannot start another daemon meanwhile; else it may have, and
+    that one serves on without it."""
+    if still:
+        kill(mount.supervisor, signal.SIGSTOP)
+        wait_until('the supervisor stands still', 10, lambda: state(mount.supervisor) == 'T')
     everything = [mount.supervisor, *children(mount.supervisor)]
     for pid in dice.sample(everything, len(everything)):
         kill(pid)
@@ -95,41 +99,85 @@ def kill_everything(mount, dice):
 
 
 def test_after_everything_was_killed_the_next_mount_reads_right(lab, work, registry):
-    truth, dice = work('estargz')[1], random.Random(1)
+    """It begins as if nothing had happened, in what time it takes to mount; see ROOTLET_KILLS_ALL."""
+    truth, dice, seconds = work('estargz')[1], random.Random(1), []
     image, at = registry.host + '/work:estargz', lab.place / 'm'
     at.mkdir()
     for n in range(KILLS_ALL):
-        mount = lab.mount(image, '--cache-size=6M', at=at)
+        mount = timed_mount(lab, seconds, image, '--cache-size=6M', at=at)
         readers = Readers(truth, at, '--loop', '--drop', '--threads', 8)
         time.sleep(dice.uniform(0.05, 0.4))
-        everything = kill_everything(mount, dice)
+        everything = kill_everything(mount, dice, n % 2 == 0)
         readers.stop()
         got = readers.result()
         assert got['wrong'] == [], got
         wait_until('processes of a dead mount', 10, lambda: not any(map(alive, everything)))
         lab.mounts.remove(mount)
-    began = time.monotonic()
-    mount = lab.mount(image, at=at)
-    assert time.monotonic() - began < 10
+    mount = timed_mount(lab, seconds, image, at=at)
+    print('mounts after a kill took', [round(s, 3) for s in sorted(seconds[1:])])
+    assert min(seconds[1:]) < 1 and max(seconds[1:]) < 10
     read_right(truth, at)
     mount.umount()
     assert not mountinfo(at)
     assert lab.records() == []
 
 
-def test_a_daemon_without_its_supervisor_goes_on(lab, work):
-    """It serves; the directory is not mounted on twice; umount ends it."""
+def timed_mount(lab, seconds, *args, **how):
+    began = time.monotonic()
+    mount = lab.mount(*args, **how)
+    seconds.append(time.monotonic() - began)
+    return mount
+
+
+def test_a_daemon_without_its_supervisor(lab, work):
+    """It serves; in use it stays, and the next mount says so; else that one takes its place."""
     image, truth = work('gzip')
     mount = lab.mount(image)
     daemon = mount.daemon()
     kill(mount.supervisor)
     wait_until('the supervisor lives', 10, lambda: not alive(mount.supervisor))
+    status = mount.status()
+    assert status['supervisor_pid'] is None and status['daemon_pid'] == daemon, status
+    with open(mount.path / 'one/big', 'rb'):
+        lab.refuses(1, ['mounted', 'in use', str(mount.path)], image, at=mount.path)
+        assert alive(daemon)
+        read_right(truth, mount.path, '--only', 'two')
+    lab.mounts.remove(mount)
+    mount = lab.mount(image, at=mount.path)
+    assert not alive(daemon) and mount.daemon() != daemon
     read_right(truth, mount.path, '--only', 'two')
-    lab.refuses(1, ['mounted', str(daemon)], image, at=mount.path)
-    assert lab.run('umount', mount.path).rc == 0
-    mount.gone()
-    wait_until('the daemon lives', 10, lambda: not alive(daemon))
-    assert lab.records() == []
+    mount.umount()
+    assert not mountinfo(mount.path) and lab.records() == []
+
+
+def test_umount_ends_a_daemon_without_its_supervisor(lab, work):
+    mount = lab.mount(work('gzip')[0])
+    daemon = mount.daemon()
+    kill(mount.supervisor)
+    wait_until('the supervisor lives', 10, lambda: not alive(mount.supervisor))
+    mount.umount()
+    assert not alive(daemon) and lab.records() == []
+
+
+def test_a_daemon_that_opens_ends_with_its_supervisor(lab, work, binary, registry):
+    """Nothing is mounted yet, so nobody needs it."""
+    registry.configure({'fault': 'stall', 'match': {'kind': 'blob'}, 'at': 10, 'seconds': 600})
+    at = lab.place / 'm'
+    at.mkdir()
+    process = runner.start([binary, 'mount', registry.host + '/work:gzip', at], env=lab.env())
+    try:
+        supervisor = wait_until('a supervisor', 20, lambda: children(process.pid))[0]
+        daemon = wait_until('a daemon', 20, lambda: children(supervisor))[0]
+        wait_until('it has asked for the manifest', 20, lambda: registry.seen().requests)
+        kill(supervisor)
+        assert process.wait(20) == 1
+        wait_until('the daemon lives', 20, lambda: not alive(daemon))
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait()
+    registry.configure()
+    lab.mount(registry.host + '/work:gzip', at=at).umount()
 
 
 def test_the_dead_mount_of_another_directory_is_swept(lab, work):
@@ -153,6 +201,8 @@ def test_signals_to_the_supervisor(lab, work, number):
         assert os.pread(fd, 1000, 0) == (truth / 'one/big').read_bytes()[:1000]
         kill(mount.supervisor, number)
         if number == signal.SIGTERM:
+            said = b'is busy: something of it is in use: unmounted all the same'
+            wait_until('it is said', 10, lambda: said in lab.logs(), 0.005)
             mount.gone()
             with pytest.raises(OSError):
                 os.pread(fd, 1000, 1 << 20)
@@ -368,6 +418,26 @@ def test_a_full_cache(lab, work, registry):
     assert not (lab.cache / 'v1').exists()
 
 
+def test_a_run_directory_on_a_full_disk(lab, work):
+    """There is no room for what is told of a mount: it is mounted, read, survives its daemon and ends all the same."""
+    image, truth = work('gzip')
+    with mounted(lab.place / 'run', 'tmpfs', 1 << 20) as run:
+        with open(run / 'full', 'wb', buffering=0) as f, contextlib.suppress(OSError):
+            while f.write(bytes(4096)):
+                pass
+        env, at = {'ROOTLET_RUN': str(run)}, lab.place / 'm'
+        at.mkdir()
+        done = lab.run('mount', '--fill=off', image, at, env=env)
+        assert done.rc == 0, done
+        try:
+            read_right(truth, at, '--only', 'two')
+            assert lab.run('status', env=env).rc == 0
+        finally:
+            done = lab.run('umount', at, env=env)
+        assert done.rc == 0 and not mountinfo(at), done
+        assert sorted(os.listdir(run / 'rootlet')) == []
+
+
 def test_a_cache_that_cannot_be_written(lab, work, registry):
     with mounted(lab.place / 'ro', 'tmpfs', 64 << 20) as ro:
         warm = lab.mount(registry.host + '/work:estargz', '--cache', ro)
@@ -376,6 +446,7 @@ def test_a_cache_that_cannot_be_written(lab, work, registry):
         for tag in ('estargz', 'inner', 'gzip'):
             mount = lab.mount('%s/work:%s' % (registry.host, tag), '--cache', ro)
             read_right(work(tag)[1], mount.path)
+            assert 'read-only' in (mount.status()['cache_trouble'] or '').lower(), (tag, mount.status())
             mount.umount()
 
 
@@ -455,6 +526,27 @@ def test_a_read_ends_after_its_timeout(lab, registry):
     assert os.listdir(mount.path) and os.stat(mount.path / 'one/big').st_size, 'the rest answers'
     said = json.dumps(mount.status()['errors'])
     assert registry.host in said and 'layer 2 of' in said and 'bytes ' in said, said
+
+
+def test_a_reader_that_is_killed_does_not_wait(lab, work, registry):
+    """Nor does anybody else for what it asked: other files are read, and the mount ends while the fetch still hangs."""
+    mount = lab.mount(registry.host + '/work:estargz', '--no-prefetch')
+    registry.configure({'fault': 'stall', 'match': {'kind': 'blob', 'count': 1}, 'at': 10, 'seconds': 600})
+    reader = subprocess.Popen(['cat', mount.path / 'two/big'], stdout=subprocess.DEVNULL)
+    try:
+        wait_until('it waits', 20, lambda: mount.status()['kernel']['read_waits'] > 0)
+        time.sleep(0.1)
+        assert reader.poll() is None
+        began = time.monotonic()
+        reader.kill()
+        reader.wait(30)
+        assert time.monotonic() - began < 10
+        read_right(work('estargz')[1], mount.path, '--only', 'one')
+        began = time.monotonic()
+        mount.umount()
+        assert time.monotonic() - began < 20
+    finally:
+        reader.kill()
 
 
 def test_a_record_is_replayed(lab, work, registry):

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Read files of one tree and compare every byte with another; one JSON object at the end.
 
-usage: reader.py TRUTH PATH [--threads N] [--seed N] [--loop] [--drop] [--only PREFIX] [--shuffle]
+usage: reader.py TRUTH PATH [--threads N] [--seed N] [--loop [--piece BYTES]] [--drop] [--only PREFIX] [--shuffle]
 
 Without --loop every file once; with it until standard input ends.  --drop forgets the pages after each read, so that
-the next one asks the file system again.  Errors are counted by name and the file left.
+the next one asks the file system again.  --piece: nothing longer, anywhere, and no read-ahead.  Errors are counted by name and the file left.
 """
 import argparse, errno, json, os, random, stat, sys, threading, time
 
@@ -16,6 +16,7 @@ def arguments():
     p.add_argument('--threads', type=int, default=4)
     p.add_argument('--seed', type=int, default=0)
     p.add_argument('--loop', action='store_true')
+    p.add_argument('--piece', type=int)
     p.add_argument('--drop', action='store_true')
     p.add_argument('--shuffle', action='store_true')
     p.add_argument('--only', default='')
@@ -61,15 +62,17 @@ class Reader:
     def read(self, dice, name, size):
         """A whole file when it is small or each is read once, else a piece of it."""
         offset, length = 0, size
-        if self.args.loop and size > 1 << 17:
+        if self.args.loop and size > (self.args.piece or 1 << 17):
             offset = dice.randrange(size)
-            length = min(size - offset, dice.choice((1, 4096, 1 << 17, 1 << 20)))
+            length = min(size - offset, self.args.piece or dice.choice((1, 4096, 1 << 17, 1 << 20)))
         with open(os.path.join(os.fsencode(self.args.truth), name), 'rb', buffering=0) as f:
             truth = pread(f.fileno(), length, offset)
         began, got, error = time.monotonic(), None, None
         try:
             fd = os.open(os.path.join(os.fsencode(self.args.path), name), os.O_RDONLY)
             try:
+                if self.args.piece:
+                    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)
                 got = pread(fd, length, offset)
                 if self.args.drop:
                     os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)

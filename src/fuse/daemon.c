@@ -31,6 +31,7 @@ struct state {
 	struct cache *cache;
 	struct lazy *lazy;
 	double open_seconds;
+	int lock; /* owned: that there is somebody who serves the mount */
 };
 
 static void state_release(struct state *state)
@@ -41,6 +42,7 @@ static void state_release(struct state *state)
 	creds_free(TAKE(state->mirror_creds));
 	http_free(TAKE(state->http));
 	errlog_free(TAKE(state->log));
+	mem_close_fd(&state->lock);
 }
 
 static const struct mount_hooks *hooks_of(const struct state *state)
@@ -206,9 +208,13 @@ static int serve(struct state *state, struct err *err)
 {
 	struct message message;
 	auto_close int device = -1;
+	const struct plan *plan = state->daemon->plan;
 	int r = wait_for_device(state, &message, &device, err);
+	if (r == 0)
+		r = run_dir_lock(&plan->run, plan->id.text, RUN_DAEMON, &state->lock, err);
 	if (r < 0)
 		return r;
+	(void)prctl(PR_SET_PDEATHSIG, 0);
 	struct fs fs;
 	fs_init(&fs, state->lazy, state->daemon->counters);
 	AUTO(fs_session) session = NULL;
@@ -216,7 +222,7 @@ static int serve(struct state *state, struct err *err)
 	if (r < 0)
 		return r;
 	struct status_source source = {
-		.plan = state->daemon->plan,
+		.plan = plan,
 		.lazy = state->lazy,
 		.counters = state->daemon->counters,
 		.log = state->log,
@@ -224,7 +230,7 @@ static int serve(struct state *state, struct err *err)
 		.restarts = state->daemon->restarts,
 		.started_s = state->daemon->started_s,
 		.open_seconds = state->open_seconds,
-		.supervisor = getppid(),
+		.supervisor = state->daemon->supervisor,
 	};
 	detach(state);
 	AUTO(status) status = NULL;
@@ -256,15 +262,15 @@ int daemon_run(const struct daemon *daemon)
 {
 	const struct plan *plan = daemon->plan;
 	(void)prctl(PR_SET_NAME, "rootlet-daemon");
-	__attribute__((cleanup(state_release))) struct state state = { .daemon = daemon };
+	__attribute__((cleanup(state_release))) struct state state = { .daemon = daemon,
+								       .lock = -1 };
 	atomic_store(&state.echo, true);
 	state.log = errlog_new(&plan->run, plan->id.text, show, &state);
 
 	struct err err = { 0 };
-	auto_close int lock = -1;
-	int r = run_dir_lock(&plan->run, plan->id.text, RUN_DAEMON, &lock, &err);
-	if (r == 0)
-		r = live(&state, &err);
+	/* as long as there is no mount to serve, without a supervisor there is nothing to do */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	int r = getppid() == daemon->supervisor ? live(&state, &err) : -ECANCELED;
 	if (r == 0)
 		return 0;
 	struct message failed = { .kind = MESSAGE_FAILED, .err = err };

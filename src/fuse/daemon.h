@@ -12,6 +12,7 @@ struct daemon {
 	const struct plan *plan;      /* borrowed */
 	struct fs_counters *counters; /* borrowed; shared memory */
 	int socket;		      /* to the supervisor; borrowed */
+	pid_t supervisor;
 	unsigned restarts;
 	int64_t started_s;	       /* of the mount, Unix time */
 	const struct message *earlier; /* what the first daemon opened; NULL: this is the first */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <unistd.h>
 
 #include "base/esc.h"
 #include "base/mem.h"
@@ -58,6 +59,10 @@ static int mount_by_helper(const struct plan *plan, struct err *err)
 	add_options(&text, plan);
 	str_addf(&text, "%s%s", plan->options->suid ? "" : ",nosuid",
 		 plan->options->dev ? "" : ",nodev");
+	/* who cannot give files away owns them all, as in what they unpack */
+	if (geteuid() != 0)
+		str_addf(&text, ",squash_to_uid=%u,squash_to_gid=%u", (unsigned)geteuid(),
+			 (unsigned)getegid());
 	const char *const argv[] = { HELPER, "-o", str_text(&text), plan->directory, NULL };
 	struct proc_result result = { 0 };
 	int r = proc_run(&result, argv, NULL, 0, HELPER_TIMEOUT_MS, err);

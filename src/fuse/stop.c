@@ -73,7 +73,9 @@ static int wait_for_end(const char *directory, const struct run_dir *run, const 
 	bool ended = has_ended(alive.supervisor, timeout_ms) && has_ended(alive.daemon, timeout_ms);
 	if (!ended && !lazily)
 		return err_set(err, ETIMEDOUT,
-			       "'%s' is unmounted, but process %d has not ended in %d seconds",
+			       "'%s' is unmounted, but process %d serves it still after %d "
+			       "seconds: it is mounted in another mount namespace, too (a "
+			       "container?), or its fetches do not end",
 			       esc(directory),
 			       (int)(alive.supervisor ? alive.supervisor : alive.daemon),
 			       END_TIMEOUT_MS / 1000);

@@ -36,6 +36,7 @@ struct supervisor {
 	pid_t overlay;	   /* who is mounting it; 0: nobody */
 	bool gone;	   /* the connection to the kernel has ended */
 	bool can_resend;
+	bool said_why;	      /* the daemon did, before it ended */
 	bool served;	      /* the mount has answered */
 	int stopped_by;	      /* a signal's number, or 0 */
 	uint64_t start_ms;    /* when the next daemon is to be started; 0: not */
@@ -58,7 +59,7 @@ bool supervisor_is_mounted(const struct supervisor *s);
 /* Mount, and read what the kernel asks first. */
 MUST_USE int supervisor_mount(struct supervisor *s, struct err *err);
 /* Unmount all of it; what is in use only LAZILY. */
-MUST_USE int supervisor_unmount(struct supervisor *s, bool lazily, struct err *err);
+MUST_USE int supervisor_unmount(const struct supervisor *s, bool lazily, struct err *err);
 /* The kernel is to send again what it had sent to a daemon that is gone.  -EOPNOTSUPP. */
 MUST_USE int supervisor_resend(struct supervisor *s, struct err *err);
 /* Write ID.json. */

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cursor.h"
@@ -30,6 +31,7 @@
 
 #define INIT_TIMEOUT_MS 10000
 #define DEAD_TIMEOUT_MS 2000
+#define ORPHAN_TIMEOUT_MS 5000
 #define READ_BUFFER_BYTES (64u * 1024) /* the kernel refuses less than 8 KiB */
 #define RECORD_MAX_BYTES (32u * 1024)
 #define IN_HEADER_BYTES 40
@@ -50,15 +52,29 @@ static int clear_dead(const char *directory, struct err *err)
 	return attach_unmount(directory, true, err);
 }
 
+/* A daemon whose supervisor was killed serves on; it ends with its mount unless that is in use. */
+static bool end_orphan(const struct supervisor *s)
+{
+	pid_t daemon = run_dir_holder(s->lock, RUN_DAEMON);
+	if (daemon <= 0)
+		return true;
+	auto_close int ended = (int)syscall(SYS_pidfd_open, daemon, 0);
+	if (ended < 0)
+		return errno == ESRCH;
+	if (supervisor_unmount(s, false, NULL) < 0)
+		return false;
+	struct pollfd event = { .fd = ended, .events = POLLIN };
+	return poll(&event, 1, ORPHAN_TIMEOUT_MS) == 1;
+}
+
 int supervisor_clear(struct supervisor *s, struct err *err)
 {
 	const struct plan *plan = s->plan;
-	pid_t daemon = run_dir_holder(s->lock, RUN_DAEMON);
-	if (daemon > 0)
+	if (!end_orphan(s))
 		return err_set(err, EBUSY,
-			       "an image is mounted at '%s' already, by process %d without a "
-			       "supervisor: 'rootlet umount' ends it",
-			       esc(plan->directory), (int)daemon);
+			       "an image is mounted at '%s' already, and in use, though its "
+			       "supervisor was killed: 'rootlet umount --lazy' ends it",
+			       esc(plan->directory));
 	auto_free char *lower = run_dir_path(&plan->run, plan->id.text, "lower");
 	int r = clear_dead(lower, err);
 	if (r == 0 && overlay_is_mounted(plan->directory))
@@ -120,7 +136,7 @@ bool supervisor_is_mounted(const struct supervisor *s)
 	       str_equal(info.type, MOUNT_TYPE);
 }
 
-int supervisor_unmount(struct supervisor *s, bool lazily, struct err *err)
+int supervisor_unmount(const struct supervisor *s, bool lazily, struct err *err)
 {
 	const struct plan *plan = s->plan;
 	if (plan->upper && overlay_is_mounted(plan->directory)) {

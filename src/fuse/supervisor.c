@@ -27,7 +27,7 @@
 #include "fuse/supervisor-internal.h"
 
 #define CANCEL_TIMEOUT_MS 5000 /* for a daemon that opens the image to undo what it began */
-#define STOP_TIMEOUT_MS 10000  /* for whoever still uses a mount that is to end */
+#define STOP_TIMEOUT_MS 5000   /* for whoever still uses a mount that is to end */
 #define READ_AHEAD_KIB 1024
 
 static uint64_t now_ms(void)
@@ -55,9 +55,10 @@ static void over(struct supervisor *s)
 
 /* ---- daemons */
 
-static void become_daemon(struct supervisor *s, int socket)
+static void become_daemon(struct supervisor *s, int socket, pid_t supervisor)
 {
 	const struct daemon daemon = {
+		.supervisor = supervisor,
 		.plan = s->plan,
 		.counters = &s->shared->counters,
 		.socket = socket,
@@ -80,6 +81,7 @@ static void start_daemon(struct supervisor *s)
 	struct err err = { 0 };
 	int ends[2];
 	s->start_ms = 0;
+	s->said_why = false;
 	int r = channel_pair(ends, &err);
 	if (r < 0) {
 		fail(s, r, &err);
@@ -87,10 +89,11 @@ static void start_daemon(struct supervisor *s)
 	}
 	auto_close int theirs = ends[1];
 	s->daemon_socket = ends[0];
+	pid_t self = getpid();
 	s->daemon = fork();
 	if (s->daemon == 0) {
 		mem_close_fd(&s->daemon_socket);
-		become_daemon(s, theirs);
+		become_daemon(s, theirs, self);
 	}
 	if (s->daemon < 0) {
 		s->daemon = 0;
@@ -116,11 +119,11 @@ static void give_up(struct supervisor *s, const struct err *err)
 	fail(s, -EIO, err);
 }
 
-static enum death_cause cause_of(int status)
+static enum death_cause cause_of(const struct supervisor *s, int status)
 {
-	if (!WIFSIGNALED(status))
-		return DEATH_FAILED;
-	return WTERMSIG(status) == SIGKILL ? DEATH_KILLED : DEATH_CRASHED;
+	if (WIFSIGNALED(status))
+		return WTERMSIG(status) == SIGKILL ? DEATH_KILLED : DEATH_CRASHED;
+	return s->said_why ? DEATH_FAILED : DEATH_CRASHED;
 }
 
 static void recover(struct supervisor *s, int status)
@@ -133,7 +136,7 @@ static void recover(struct supervisor *s, int status)
 	}
 	struct death death = {
 		.now_ms = now_ms(),
-		.cause = cause_of(status),
+		.cause = cause_of(s, status),
 		.waiting = supervisor_is_asked(s),
 		.answers = fs_counters_sum(&s->shared->counters),
 	};
@@ -230,6 +233,7 @@ static void on_serving(struct supervisor *s)
 
 static void on_failed(struct supervisor *s, const struct message *message)
 {
+	s->said_why = true;
 	if (s->life == LIFE_OPENING)
 		fail(s, message->err.code, &message->err);
 	else if (s->life == LIFE_MOUNTING || s->life == LIFE_SERVING)
