@@ -5,18 +5,24 @@
 #include "fuse/fs-session.h"
 
 #include <errno.h>
+#include <linux/fuse.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "fuse/fs-internal.h"
+#include "fuse/near.h"
 
 #define THREADS_MIN 2
 #define THREADS_MAX 4
+#define SMALL_READ_MAX_BYTES (64u * 1024)
 
 struct fs_session {
 	struct fuse_session *fuse; /* owned */
+	cpu_set_t cores;
+	int code;
 };
 
 static int answer_init(struct fs_session *session, const void *init, size_t size, struct err *err)
@@ -61,19 +67,54 @@ void fs_session_free(struct fs_session *session)
 	free(session);
 }
 
+/* The kernel's own header, as libfuse gets it: what of it is needed here. */
+static void follow(struct near *near, const struct fuse_buf *buf)
+{
+	const struct fuse_in_header *in = buf->mem;
+	if (buf->flags & FUSE_BUF_IS_FD || buf->size < sizeof(*in))
+		return;
+	const struct fuse_read_in *read = (const void *)(in + 1);
+	bool bulky = in->opcode == FUSE_READ && buf->size >= sizeof(*in) + sizeof(*read) &&
+		     read->size > SMALL_READ_MAX_BYTES;
+	near_request(near, (pid_t)in->pid, bulky);
+}
+
+/* A thread that serves requests until the file system is unmounted. */
+static void *work(void *arg)
+{
+	struct fs_session *session = arg;
+	struct fuse_buf buf = { .mem = NULL };
+	struct near near;
+	near_init(&near, &session->cores);
+	while (!fuse_session_exited(session->fuse)) {
+		int n = fuse_session_receive_buf(session->fuse, &buf);
+		if (n == -EINTR || n == -EAGAIN)
+			continue;
+		if (n <= 0) {
+			session->code = n;
+			break;
+		}
+		follow(&near, &buf);
+		fuse_session_process_buf(session->fuse, &buf);
+	}
+	free(buf.mem);
+	return NULL;
+}
+
 int fs_session_loop(struct fs_session *session, struct err *err)
 {
 	int cores = get_nprocs();
 	unsigned threads = cores < THREADS_MIN	 ? THREADS_MIN
 			   : cores > THREADS_MAX ? THREADS_MAX
 						 : (unsigned)cores;
-	struct fuse_loop_config *config = fuse_loop_cfg_create();
-	if (!config)
-		return err_set(err, ENOMEM, "no memory");
-	fuse_loop_cfg_set_clone_fd(config, 0);
-	fuse_loop_cfg_set_idle_threads(config, threads);
-	fuse_loop_cfg_set_max_threads(config, threads);
-	int r = fuse_session_loop_mt(session->fuse, config);
-	fuse_loop_cfg_destroy(config);
-	return r < 0 ? err_errno(err, -r, "serve requests") : 0;
+	if (getenv("XT")) threads = atoi(getenv("XT"));
+	if (sched_getaffinity(0, sizeof(session->cores), &session->cores) < 0)
+		CPU_ZERO(&session->cores);
+	pthread_t t[8];
+	for (unsigned i = 1; i < threads; i++)
+		pthread_create(&t[i], NULL, work, session);
+	work(session);
+	for (unsigned i = 1; i < threads; i++)
+		pthread_join(t[i], NULL);
+	return session->code < 0 ? err_errno(err, -session->code, "serve requests") : 0;
 }
