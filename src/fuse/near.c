@@ -1,6 +1,9 @@
 /*
  * Where the asking thread runs is field 39 of its stat file.  To read that costs as much as a few
  * requests, so it is looked at rarely; what is bound wrongly meanwhile is only slower.
+ *
+ * Where cores are idle the scheduler wakes the other one elsewhere although we came to it: then we
+ * would go after each other for ever.  So each time it has gone we wait twice as long.
  */
 #include "fuse/near.h"
 
@@ -13,6 +16,7 @@
 #include "base/mem.h"
 
 #define LOOK_EACH 32u
+#define ROW_MAX 64u
 #define STAT_MAX_BYTES 1024
 #define FIELD_CORE 39
 #define FIELD_BEHIND_NAME 3 /* the name may have spaces and brackets, what follows has none */
@@ -46,7 +50,24 @@ static void bind_to(struct near *near, int core)
 
 void near_init(struct near *near, const cpu_set_t *all)
 {
-	*near = (struct near){ .all = *all, .seen = -1, .bound = -1 };
+	*near = (struct near){ .all = *all, .seen = -1, .bound = -1, .wanted = 1 };
+}
+
+/* Who asks was seen on CORE, or nobody knows where (-1). */
+static void see(struct near *near, int core)
+{
+	near->row = core == near->seen ? near->row + 1 : 0;
+	near->seen = core;
+	if (near->bound >= 0 && near->bound == core) {
+		near->wanted = 1;
+		return;
+	}
+	if (near->bound >= 0) {
+		bind_to(near, -1);
+		near->wanted = near->wanted < ROW_MAX / 2 ? 2 * near->wanted : ROW_MAX;
+	} else if (core >= 0 && near->row >= near->wanted) {
+		bind_to(near, core);
+	}
 }
 
 void near_request(struct near *near, pid_t asker, bool bulky)
@@ -60,8 +81,6 @@ void near_request(struct near *near, pid_t asker, bool bulky)
 		return;
 	near->count = 0;
 	int core = core_of(asker);
-	if (core >= CPU_SETSIZE || (core >= 0 && !CPU_ISSET((size_t)core, &near->all)))
-		core = -1;
-	bind_to(near, core == near->seen ? core : -1);
-	near->seen = core;
+	bool ours = core >= 0 && core < CPU_SETSIZE && CPU_ISSET((size_t)core, &near->all);
+	see(near, ours ? core : -1);
 }

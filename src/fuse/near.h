@@ -13,10 +13,12 @@
 #include <sys/types.h>
 
 struct near {
-	cpu_set_t all;	/* where the process may run */
-	int seen;	/* the core of who asked, when last looked; -1: not known */
-	int bound;	/* the core the thread is bound to; -1: to none */
-	unsigned count; /* requests since then */
+	cpu_set_t all;	 /* where the process may run */
+	int seen;	 /* the core of who asked, when last looked; -1: not known */
+	int bound;	 /* the core the thread is bound to; -1: to none */
+	unsigned count;	 /* requests since then */
+	unsigned row;	 /* how often it was SEEN there before, in a row */
+	unsigned wanted; /* how often it has to be, to be bound */
 };
 
 /* Of the calling thread; the same for near_request. */
@@ -24,7 +26,7 @@ void near_init(struct near *near, const cpu_set_t *all);
 
 /*
  * A request of thread ASKER (0: of another PID namespace) was taken.  Now and then looks where that
- * runs, and binds this thread to the core when it was the same twice.  A BULKY one is not small:
- * who reads far ahead does run while we serve, so we go where there is room.
+ * runs, and binds this thread to the core when it was the same twice or more.  A BULKY one is not
+ * small: who reads far ahead does run while we serve, so we go where there is room.
  */
 void near_request(struct near *near, pid_t asker, bool bulky);
