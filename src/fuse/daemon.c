@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -239,6 +240,7 @@ static int serve(struct state *state, struct err *err)
 		errlog_addf(state->log, "no status: %s", err_text(err));
 	struct message serving = { .kind = MESSAGE_SERVING };
 	IGNORE(channel_send(state->daemon->socket, &serving, -1, NULL));
+	(void)malloc_trim(0); /* opening took much more than serving does */
 	lazy_start(state->lazy);
 	r = fs_session_loop(session, err);
 	status_free(TAKE(status));

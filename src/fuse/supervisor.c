@@ -28,6 +28,7 @@
 
 #define CANCEL_TIMEOUT_MS 5000 /* for a daemon that opens the image to undo what it began */
 #define STOP_TIMEOUT_MS 5000   /* for whoever still uses a mount that is to end */
+#define LOOK_EACH_MS 1000      /* whether the mount is gone and the daemon has not noticed */
 #define READ_AHEAD_KIB 1024
 
 static uint64_t now_ms(void)
@@ -357,12 +358,22 @@ static void on_time(struct supervisor *s)
 
 /* ---- the loop */
 
+/*
+ * Who polls the device is woken by every request, and whoever asks pays for that.  So it is only
+ * done while no daemon reads it, who sees the end by itself; one that does not is found now and
+ * then.
+ */
+static bool is_watched(const struct supervisor *s)
+{
+	return !s->gone && (!s->daemon || s->life != LIFE_SERVING);
+}
+
 static int timeout_of(const struct supervisor *s)
 {
 	uint64_t now = now_ms();
 	uint64_t until = s->life == LIFE_STOPPING ? s->deadline_ms : s->start_ms;
 	if (!until)
-		return -1;
+		return is_watched(s) || s->gone ? -1 : LOOK_EACH_MS;
 	return until <= now ? 0 : (int)(until - now);
 }
 
@@ -373,7 +384,7 @@ static void step(struct supervisor *s)
 		{ .fd = s->daemon_socket, .events = POLLIN },
 		{ .fd = s->signals, .events = POLLIN },
 		{ .fd = s->command, .events = 0 },
-		{ .fd = s->gone ? -1 : s->device, .events = 0 },
+		{ .fd = is_watched(s) ? s->device : -1, .events = 0 },
 		{ .fd = s->life == LIFE_SERVING ? s->mounts : -1, .events = POLLPRI },
 	};
 	int n = poll(fds, N_ELEMENTS(fds), timeout_of(s));
@@ -387,7 +398,7 @@ static void step(struct supervisor *s)
 		on_signals(s);
 	if (fds[2].revents && s->command >= 0)
 		stop(s, 0); /* nobody waits any more */
-	if (fds[3].revents & POLLERR)
+	if (fds[3].revents & POLLERR || (n == 0 && !s->gone && supervisor_has_ended(s)))
 		on_unmounted(s);
 	if (fds[4].revents)
 		on_mounts_changed(s);

@@ -72,6 +72,27 @@ static bool use_cached(struct lazy *lazy, struct lazy_layer *layer)
 	return true;
 }
 
+/*
+ * What the cache has just kept is used from there: memory that is mapped is the kernel's to take
+ * back, and the same for all mounts of the image.
+ */
+static void use_kept(struct lazy *lazy, struct lazy_layer *layer)
+{
+	struct lazy_layer kept = { .number = layer->number,
+				   .descriptor = layer->descriptor,
+				   .key = layer->key };
+	if (!use_cached(lazy, &kept))
+		return;
+	if (kept.layout == layer->layout && kept.size == layer->size) {
+		table_free(layer->table);
+		free(TAKE(layer->data));
+		layer->table = TAKE(kept.table);
+		layer->map = kept.map;
+		kept.map = (struct cache_map){ 0 };
+	}
+	lazy_layer_release(&kept);
+}
+
 /* --- tables that come with a layer --- */
 
 static const char *annotation(void *arg, const char *key)
@@ -115,6 +136,7 @@ static void take_found(struct lazy *lazy, struct lazy_layer *layer, void **data,
 	layer->layout = table_layout(layer->data, size);
 	atomic_store(&layer->trust, trust);
 	table_store_put(lazy->options.cache, lazy->image, layer->number, layer->data, size, trust);
+	use_kept(lazy, layer);
 }
 
 static int look_for_table(struct lazy *lazy, struct lazy_layer *layer, struct err *err)
@@ -211,6 +233,7 @@ static int scan_one(void *arg, size_t task, struct err *err)
 	atomic_store(&layer->trust, TRUST_VERIFIED);
 	table_store_put(lazy->options.cache, lazy->image, layer->number, layer->data, layer->size,
 			TRUST_VERIFIED);
+	use_kept(lazy, layer);
 	return 0;
 }
 

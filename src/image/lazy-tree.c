@@ -113,6 +113,9 @@ static int build(struct lazy *lazy, const struct digest *key, struct err *err)
 		return r;
 	if (cache_put(lazy->options.cache, CACHE_ROOTFS, key, data, size, &why) < 0)
 		log_debug("the tree is not kept: %s", err_text(&why));
+	/* memory that is mapped is the kernel's to take back */
+	else if (use_cached(lazy, key))
+		return 0;
 	lazy->tree_data = TAKE(data);
 	lazy->rootfs = TAKE(rootfs);
 	return 0;
