@@ -203,7 +203,7 @@ REFUSED = [
     ('check', {'source': {'repository': 'a', 'semver_constraint': '>= x.y.z.a'}}, 2, 'source.semver_constraint: improper'),
     ('check', {'source': {'repository': 'a', 'tag_regex': '('}}, 2, 'source.tag_regex'),
     ('in', {'source': {'repository': 'a', 'label_regex': '('}, 'version': {'digest': NO_DIGEST}}, 2, 'source.label_regex'),
-    ('check', {'source': {'repository': 'a', 'aws_region': 'x'}}, 7, 'source.aws_region is not supported yet'),
+    ('check', {'source': {'repository': 'a', 'aws_region': 'x/y'}}, 2, "source.aws_region 'x/y' is not the name of"),
     ('check', {'source': {}}, 2, 'source.repository is missing'),
     ('check', {'source': {'repository': 'UPPER/case'}}, 2, 'source.repository'),
     ('check', {'source': {'repository': '127.0.0.1:1/a:tag'}}, 2, 'source.repository'),
