@@ -25,7 +25,7 @@ class Run:
         self.env, self.secrets, self.count = {}, [], 0
 
     def step(self, args, source, env=None, **request):
-        source = dict({'debug': True}, **source)
+        source = dict({'debug': True, 'tag': 'latest'}, **source)
         done = self.rootlet(*args, data=json.dumps(dict(request, source=source)).encode(),
                             env={'TEST': 'true', **self.env, **(env or {})})
         for secret in [s for make in self.secrets for s in make() if s]:

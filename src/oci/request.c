@@ -109,7 +109,7 @@ static int send(struct http_transfer **out, struct endpoint *endpoint,
 	if (authorization)
 		headers[count++] = authorization;
 	if (request->body)
-		count += add_body_headers(headers + count, request->body, &type, &range);
+		(void)add_body_headers(headers + count, request->body, &type, &range);
 	struct http_tls elsewhere = endpoint->tls_else;
 	elsewhere.skip_verify = endpoint->tls.skip_verify; /* no secrets, and digests decide */
 	struct http_request sent = {

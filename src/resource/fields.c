@@ -231,14 +231,6 @@ static bool is_unset(const struct json_value *value)
 	return (type == JSON_ARRAY || type == JSON_OBJECT) && json_count(value) == 0;
 }
 
-static int read_later(const struct field_set *set, const struct field *field,
-		      const struct json_value *value, struct err *err)
-{
-	if (is_unset(value))
-		return 0;
-	return err_set(err, EOPNOTSUPP, "%s is not supported yet", path_of(set, field).text);
-}
-
 static int read_object(const struct field_set *set, const struct field_set *const *others,
 		       const struct json_value *value, void *out, struct err *err)
 {
@@ -277,8 +269,6 @@ static int read_field(const struct field_set *set, const struct field_set *const
 		return 0;
 	case FIELD_OBJECT:
 		return read_object(field->inner, others, value, member, err);
-	case FIELD_LATER:
-		return read_later(set, field, value, err);
 	}
 	return 0;
 }

@@ -24,7 +24,6 @@ enum field_type {
 	FIELD_JSON,   /* char *: a string, or an object as compact JSON */
 	FIELD_ANY,    /* bool: something is set, whatever it is */
 	FIELD_OBJECT, /* a struct whose first member is "bool present" */
-	FIELD_LATER,  /* known, and refused by name when it is set: -EOPNOTSUPP */
 };
 
 struct field_texts {
@@ -52,8 +51,8 @@ struct field_set {
 
 /*
  * Read VALUE, an object, into OUT, the struct that SET describes.  OTHERS (NULL-terminated) are
- * searched for a name that SET does not have.  -EINVAL unknown, given twice or of a wrong type;
- * -EOPNOTSUPP not served yet.  On failure OUT may be partly filled and is released as usual.
+ * searched for a name that SET does not have.  -EINVAL unknown, given twice or of a wrong type.
+ * On failure OUT may be partly filled and is released as usual.
  */
 MUST_USE int field_set_read(const struct field_set *set, const struct field_set *const *others,
 			    const struct json_value *value, void *out, struct err *err);

@@ -1,7 +1,6 @@
 /*
  * The request of a Concourse step, by tables: one row a field, the names those of the
- * registry-image resource.  Rows of type FIELD_LATER are that resource's fields which this one does
- * not serve yet.  Used by session.c; knows nothing of registries.
+ * registry-image resource and some of our own.  Used by session.c; knows nothing of registries.
  */
 #include "resource/source.h"
 

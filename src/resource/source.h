@@ -105,8 +105,8 @@ struct request {
 
 /*
  * Read the first JSON value of DATA; what follows it is ignored.  -EINVAL not JSON, an unknown
- * field (with the nearest known one), a wrong type, no repository, an unknown format; -EOPNOTSUPP a
- * field of registry-image that is not served yet.
+ * field (with the nearest known one), a wrong type, no repository, an unknown format; -EOPNOTSUPP
+ * what out does not do.
  */
 MUST_USE int request_parse(struct request *out, enum source_step step, const void *data,
 			   size_t size, struct err *err);
