@@ -75,12 +75,12 @@ class Registry:
 
 
 class PrivateRegistry(Registry):
-    """A docker-registry of our own on a free port of loopback; it dies with us."""
+    """A docker-registry of our own on a free port of HOST; it dies with us."""
 
-    def __init__(self, work):
+    def __init__(self, work, host='127.0.0.1'):
         with socket.socket() as s:
-            s.bind(('127.0.0.1', 0))
-            super().__init__('127.0.0.1:%d' % s.getsockname()[1])
+            s.bind((host, 0))
+            super().__init__('%s:%d' % (host, s.getsockname()[1]))
         self.work = os.path.join(work, 'registry')
         self.process = None
 

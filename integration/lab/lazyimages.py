@@ -79,7 +79,7 @@ class Parts:
 
     def __init__(self, compress):
         self.compress = compress
-        self.blob = self.tar = self.open = b''
+        self.blob, self.tar, self.open = bytearray(), bytearray(), b''
 
     def add(self, data):
         self.open += data
@@ -149,7 +149,7 @@ def estargz(tar, chunk=4 << 20, share=0, footer_size=51, whole=True, annotate=Tr
     parts.add(own[:512 + len(toc) + -len(toc) % 512] + bytes(1024))
     parts.cut()
     annotations = {TOC_DIGEST: sha(toc), UNCOMPRESSED: str(len(parts.tar))}
-    return parts.tar, 'gzip', parts.blob + footer(at, footer_size), annotations if annotate else {}
+    return bytes(parts.tar), 'gzip', bytes(parts.blob + footer(at, footer_size)), annotations if annotate else {}
 
 
 def with_landmark(first, rest, name=LANDMARK):
@@ -184,7 +184,7 @@ def zchunked(tar, dialect='A', chunk=64 << 10, prefix=None, zeros=True, footer_s
         toc = json.dumps({'version': 1, 'entries': entries, 'tarSplitDigest': sha(split)}).encode()
     packed = zst(toc)
     position = end + 8, len(packed), len(toc), 1
-    blob = parts.blob + skippable(packed)
+    blob = bytes(parts.blob + skippable(packed))
     if dialect == 'A':
         at = len(blob) + 8
         blob += skippable(split)
@@ -197,7 +197,7 @@ def zchunked(tar, dialect='A', chunk=64 << 10, prefix=None, zeros=True, footer_s
     annotations = {prefix + 'manifest-checksum': sha(packed), prefix + 'manifest-position': '%d:%d:%d:%d' % position}
     if dialect == 'B':
         annotations.update({TOC_DIGEST: sha(toc), UNCOMPRESSED: str(len(parts.tar))})
-    return parts.tar, 'zstd', blob, annotations
+    return bytes(parts.tar), 'zstd', blob, annotations
 
 
 def frames_a(parts, tar, chunk, zeros):
@@ -229,9 +229,9 @@ def plain(tar, codec='gzip'):
     return (*pack(tar, codec), {})
 
 
-def image(layout, layers, labels=None):
+def image(layout, layers, labels=None, config=None):
     """The descriptor of an image of such layers."""
-    described = layout.image([layer[:3] for layer in layers], labels=labels)
+    described = layout.image([layer[:3] for layer in layers], labels=labels, config=config)
     with open(layout.path(described['digest'])) as f:
         manifest = json.load(f)
     for to, (_, _, _, annotations) in zip(manifest['layers'], layers):

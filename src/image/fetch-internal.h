@@ -12,6 +12,7 @@
 #include <uthash.h>
 #include <utlist.h>
 
+#include "image/fetch-near.h"
 #include "image/fetch-pace.h"
 #include "image/fetch-plan.h"
 #include "image/fetch-recent.h"
@@ -68,6 +69,7 @@ struct fetch_layer {
 	uint32_t fill_at, fill_left;
 	uint64_t fill_after_ms;
 	struct fetch_pace_layer pace;
+	struct fetch_near *near; /* owned; NULL: not known (yet) */
 };
 
 struct fetcher {

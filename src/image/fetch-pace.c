@@ -1,8 +1,9 @@
 /*
  * Two questions.  How long is the pipe: bytes that could have come in the time a request waits for
  * its first one; a shorter request wastes the wait.  And what will be read next: a miss that goes
- * on where a reader's last request ended doubles its window; any other takes a few neighbours
- * along, as many as were of use lately.
+ * on where a reader's last request ended doubles its window, if the reader had use for what came
+ * with that one, from the second time on: two pieces of one file are no habit.  Any other stands
+ * alone (fetch-near.c looks around it).
  */
 #include "image/fetch-pace.h"
 
@@ -10,12 +11,10 @@
 
 #define KIB 1024u
 #define SAMPLE_MIN_BYTES (64u * KIB) /* less says nothing of the bandwidth */
-#define AROUND_FIRST_BYTES (128u * KIB)
-#define AROUND_MIN_BYTES (32u * KIB)
-#define AROUND_JUDGED_BYTES (512u * KIB) /* after so much, look how much was of use */
 /* A measure beyond these is a clock's or a buffer's, not a network's. */
 #define WAIT_MAX_US (10u * 1000 * 1000)
 #define RATE_MAX_BYTES (UINT64_C(10) * 1000 * 1000 * 1000)
+#define STEPS_MIN 2u
 #define NEAR_BYTES (128u * KIB) /* a miss this far behind a reader's end goes on there */
 
 static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most)
@@ -48,8 +47,7 @@ uint64_t fetch_pace_bdp(const struct fetch_pace *pace)
 	return clamp(bytes / 1000000, FETCH_PACE_BDP_MIN_BYTES, FETCH_PACE_BDP_MAX_BYTES);
 }
 
-/* The reader whose bytes end at OFFSET or a little before it, else a slot for a new one. */
-static struct fetch_pace_reader *reader_at(struct fetch_pace_layer *layer, uint64_t offset)
+struct fetch_pace_reader *fetch_pace_reader(struct fetch_pace_layer *layer, uint64_t offset)
 {
 	struct fetch_pace_reader *oldest = &layer->readers[0];
 	for (size_t i = 0; i < FETCH_PACE_READERS; i++) {
@@ -65,21 +63,18 @@ static struct fetch_pace_reader *reader_at(struct fetch_pace_layer *layer, uint6
 }
 
 uint64_t fetch_pace_target(struct fetch_pace_layer *layer, const struct fetch_pace *pace,
-			   uint64_t offset, struct fetch_pace_reader **reader)
+			   struct fetch_pace_reader *reader, bool wasteful)
 {
 	uint64_t bdp = fetch_pace_bdp(pace);
-	if (!layer->around)
-		layer->around = AROUND_FIRST_BYTES;
-	struct fetch_pace_reader *r = reader_at(layer, offset);
-	r->used = ++layer->clock;
-	r->sequential = r->window > 0;
-	if (!r->window)
-		r->window = layer->around;
+	reader->used = ++layer->clock;
+	reader->steps = reader->window > 0 && !wasteful ? reader->steps + 1 : 0;
+	reader->sequential = reader->steps >= STEPS_MIN;
+	if (reader->sequential)
+		reader->window = clamp(2 * reader->window, bdp / 2,
+				       clamp(2 * bdp, 0, FETCH_PACE_REQUEST_MAX_BYTES));
 	else
-		r->window = clamp(2 * r->window, bdp / 2,
-				  clamp(2 * bdp, 0, FETCH_PACE_REQUEST_MAX_BYTES));
-	*reader = r;
-	return r->window;
+		reader->window = 1;
+	return reader->sequential ? reader->window : 0;
 }
 
 struct fetch_pace_reader *fetch_pace_find(struct fetch_pace_layer *layer, uint64_t offset)
@@ -91,24 +86,4 @@ struct fetch_pace_reader *fetch_pace_find(struct fetch_pace_layer *layer, uint64
 			return r;
 	}
 	return NULL;
-}
-
-void fetch_pace_around(struct fetch_pace_layer *layer, const struct fetch_pace *pace,
-		       uint64_t bytes)
-{
-	layer->fetched += bytes;
-	if (layer->fetched < AROUND_JUDGED_BYTES)
-		return;
-	if (layer->useful >= layer->fetched / 2)
-		layer->around *= 2;
-	else if (layer->useful < layer->fetched / 5)
-		layer->around /= 2;
-	layer->around = clamp(layer->around, AROUND_MIN_BYTES, fetch_pace_bdp(pace));
-	layer->fetched /= 2;
-	layer->useful /= 2;
-}
-
-void fetch_pace_useful(struct fetch_pace_layer *layer, uint64_t bytes)
-{
-	layer->useful += bytes;
 }

@@ -25,30 +25,27 @@ uint64_t fetch_pace_bdp(const struct fetch_pace *pace);
 /* Somebody who reads a layer front to back. */
 struct fetch_pace_reader {
 	uint64_t end;	 /* of the blob's bytes fetched for it */
-	uint64_t window; /* the length of the next request; 0: not in use */
+	uint64_t window; /* the length of the last request; 0: not in use */
 	uint64_t used;	 /* when, for reuse of the slot */
+	uint32_t first;	 /* the span its last request was for */
 	uint32_t next;	 /* the span behind what was fetched */
-	bool sequential; /* it went on at least once */
+	unsigned steps;	 /* how often it went on */
+	bool sequential; /* often enough to be followed */
 };
 
 /* How one layer is read; zeroed: not at all yet. */
 struct fetch_pace_layer {
 	struct fetch_pace_reader readers[FETCH_PACE_READERS];
 	uint64_t clock;
-	uint64_t around;	  /* request length when a read stands alone; 0: not set yet */
-	uint64_t fetched, useful; /* bytes taken along unasked lately, and asked for afterwards */
 };
 
+/* The reader who goes on with a miss at OFFSET, or a slot for a new one (its window is 0). */
+struct fetch_pace_reader *fetch_pace_reader(struct fetch_pace_layer *layer, uint64_t offset);
 /*
- * The length a request for a miss at OFFSET should have (neighbours are taken along up to it), and
- * which reader it is for.
+ * The length its next request should have: missing neighbours are taken along up to it.  0 for one
+ * that stands alone; WASTEFUL: what was taken along for it was not read, so it does.
  */
 uint64_t fetch_pace_target(struct fetch_pace_layer *layer, const struct fetch_pace *pace,
-			   uint64_t offset, struct fetch_pace_reader **reader);
+			   struct fetch_pace_reader *reader, bool wasteful);
 /* A reader that goes on, of whose bytes OFFSET is part; NULL when there is none. */
 struct fetch_pace_reader *fetch_pace_find(struct fetch_pace_layer *layer, uint64_t offset);
-
-/* BYTES were taken along unasked / turned out to be wanted. */
-void fetch_pace_around(struct fetch_pace_layer *layer, const struct fetch_pace *pace,
-		       uint64_t bytes);
-void fetch_pace_useful(struct fetch_pace_layer *layer, uint64_t bytes);

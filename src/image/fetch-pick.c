@@ -7,9 +7,11 @@
 
 #define FREE_THREADS 2u
 #define FILL_RUNS_MAX 2u
-#define GAP_ALONE_BYTES (512u * 1024)	 /* between spans of demand when every thread is busy */
-#define GAP_PARALLEL_BYTES (128u * 1024) /* when another thread could as well fetch it */
+#define GAP_ALONE_BYTES (512u * 1024) /* between spans of demand when every thread is busy */
 #define GAP_FILL_BYTES (64u * 1024)
+#define GAP_PART 8 /* of the pipe, when another thread could as well fetch it; at most: */
+#define GAP_PARALLEL_BYTES (128u * 1024)
+#define GAP_GUESS_BYTES (8u * 1024) /* where nobody wants anything for sure */
 #define PREFETCH_MAX_BYTES (4u * 1024 * 1024)
 
 static struct fetch_layer *layer_of(struct fetcher *f, const struct fetch_run *run)
@@ -124,53 +126,112 @@ static enum fetch_plan_state span_state(void *arg, uint32_t span)
 	return FETCH_PLAN_FREE;
 }
 
+/* Was a quarter of what READER's last request brought along not read until the miss at LEAD? */
+static bool is_wasteful(const struct fetch_layer *layer, const struct fetch_pace_reader *reader,
+			uint32_t lead)
+{
+	uint64_t all = 0, unread = 0;
+	for (uint32_t i = reader->first; i < lead; i++) {
+		uint64_t size = table_span(layer->given->table, i)->blob_size;
+		all += size;
+		unread += flags_of(layer, i) & FETCH_AROUND ? size : 0;
+	}
+	return unread > all / 4;
+}
+
 static struct fetch_plan_limits limits_of(struct fetcher *f, const struct fetch_run *run,
 					  struct fetch_pace_reader **reader)
 {
 	struct fetch_layer *layer = layer_of(f, run);
-	struct fetch_plan_limits limits = { .gap = GAP_PARALLEL_BYTES,
+	uint64_t bdp = fetch_pace_bdp(&f->pace);
+	struct fetch_plan_limits limits = { .gap = bdp / GAP_PART,
 					    .bytes = FETCH_PACE_REQUEST_MAX_BYTES };
+	if (limits.gap > GAP_PARALLEL_BYTES)
+		limits.gap = GAP_PARALLEL_BYTES;
 	*reader = NULL;
 	if (run->flags)
 		return (struct fetch_plan_limits){ .bytes = FETCH_PACE_REQUEST_MAX_BYTES };
 	if (run->class == FETCH_PREFETCH)
 		limits.bytes = PREFETCH_MAX_BYTES;
+	if (run->class == FETCH_PREFETCH && flags_of(layer, run->lead) & FETCH_AROUND)
+		limits.gap = GAP_GUESS_BYTES;
 	if (run->class == FETCH_FILL)
 		limits.gap = GAP_FILL_BYTES;
 	if (run->class != FETCH_DEMAND || f->options.exact)
 		return limits;
 	unsigned busy = f->running[FETCH_DEMAND] + f->running[FETCH_PREFETCH] +
 			f->running[FETCH_FILL];
-	uint64_t bdp = fetch_pace_bdp(&f->pace);
 	if (busy + 1 >= f->thread_count)
 		limits.gap = bdp < GAP_ALONE_BYTES ? bdp : GAP_ALONE_BYTES;
 	uint64_t offset = table_span(layer->given->table, run->lead)->blob_offset;
-	limits.target = fetch_pace_target(&layer->pace, &f->pace, offset, reader);
+	*reader = fetch_pace_reader(&layer->pace, offset);
+	bool wasteful = (*reader)->window && is_wasteful(layer, *reader, run->lead);
+	limits.target = fetch_pace_target(&layer->pace, &f->pace, *reader, wasteful);
 	if (layer->unkept && limits.target > FETCH_RECENT_MAX_BYTES / 8)
 		limits.target = FETCH_RECENT_MAX_BYTES / 8;
 	return limits;
 }
 
-/* Remember what was taken along unasked: to learn from it, or to go on in time. */
+/* Remember what was taken along unasked: to see whether it was read, and to go on in time. */
 static void mark_around(struct fetcher *f, const struct fetch_run *run, struct query *query,
 			const struct fetch_pace_reader *reader)
 {
 	struct fetch_layer *layer = layer_of(f, run);
-	uint64_t middle = run->plan.begin + (run->plan.end - run->plan.begin) / 2, around = 0;
+	uint64_t middle = run->plan.begin + (run->plan.end - run->plan.begin) / 2;
 	bool marked = false;
 	for (uint32_t i = run->lead + 1; i <= run->plan.last; i++) {
 		if (span_state(query, i) != FETCH_PLAN_FREE)
 			continue;
-		const struct table_span *span = table_span(layer->given->table, i);
-		if (!reader->sequential) {
-			around += span->blob_size;
-			(void)flag_set(layer, i, FETCH_AROUND);
-		} else if (!marked && span->blob_offset >= middle) {
+		(void)flag_set(layer, i, FETCH_AROUND);
+		if (reader->sequential && !marked &&
+		    table_span(layer->given->table, i)->blob_offset >= middle) {
 			marked = true;
 			(void)flag_set(layer, i, FETCH_MARK);
 		}
 	}
-	fetch_pace_around(&layer->pace, &f->pace, around);
+}
+
+struct looker {
+	struct fetcher *f;
+	size_t layer;
+};
+
+static void want_near(void *arg, uint32_t span)
+{
+	const struct looker *l = arg;
+	if (fetch_at_hand(l->f, l->layer, span) || fetch_covering(l->f, l->layer, span))
+		return;
+	(void)flag_set(&l->f->layers[l->layer], span, FETCH_AROUND);
+	fetch_want(l->f, l->layer, span, FETCH_PREFETCH);
+}
+
+/* A read that stands alone: what lies near it comes by requests of its own, behind it. */
+static void look_around(struct fetcher *f, const struct fetch_run *run,
+			struct fetch_pace_reader *reader)
+{
+	struct fetch_layer *layer = layer_of(f, run);
+	if (!layer->near || layer->unkept || run->flags)
+		return;
+	struct looker looker = { f, run->layer };
+	uint32_t last = fetch_near_look(layer->near, run->lead, want_near, &looker);
+	const struct table_span *span = table_span(layer->given->table, last);
+	if (last >= reader->next) {
+		reader->end = span->blob_offset + span->blob_size;
+		reader->next = last + 1;
+	}
+	pthread_cond_broadcast(&f->work);
+}
+
+/* A demand's request is planned: note how far its reader is. */
+static void follow(struct fetcher *f, const struct fetch_run *run, struct query *query,
+		   struct fetch_pace_reader *reader)
+{
+	reader->first = run->lead;
+	reader->end = run->plan.end;
+	reader->next = run->plan.last + 1;
+	if (!reader->sequential)
+		reader->window = run->plan.end - run->plan.begin;
+	mark_around(f, run, query, reader);
 }
 
 /* The run is in the list from here on, and covers its spans. */
@@ -224,12 +285,11 @@ static void prepare(struct fetcher *f, struct fetch_run *run, uint64_t key, enum
 	struct fetch_pace_reader *reader = NULL;
 	struct fetch_plan_limits limits = limits_of(f, run, &reader);
 	fetch_plan_make(&run->plan, &plan, run->lead, &limits);
-	if (reader) {
-		reader->end = run->plan.end;
-		reader->next = run->plan.last + 1;
-		mark_around(f, run, &query, reader);
-	}
+	if (reader)
+		follow(f, run, &query, reader);
 	enter(f, run);
+	if (reader && !reader->sequential)
+		look_around(f, run, reader);
 }
 
 static bool pick_demand(struct fetcher *f, struct fetch_run *run)
@@ -321,7 +381,7 @@ void fetch_read_ahead(struct fetcher *f, size_t number, uint32_t span)
 	if (!reader || layer->whole || layer->unkept || reader->next >= layer->span_count)
 		return;
 	uint64_t begin = reader->end;
-	uint64_t window = fetch_pace_target(&layer->pace, &f->pace, begin, &reader);
+	uint64_t window = fetch_pace_target(&layer->pace, &f->pace, reader, false);
 	uint32_t mark = TABLE_NO_SPAN, at = reader->next;
 	for (; at < layer->span_count; at++) {
 		const struct table_span *next = table_span(table, at);

@@ -133,6 +133,12 @@ int fetcher_new(struct fetcher **out, const struct fetcher_options *options, str
 	return 0;
 }
 
+static void layer_release(struct fetch_layer *layer)
+{
+	free(layer->flags);
+	fetch_near_free(layer->near);
+}
+
 /* Let the threads end, and give back all waits. */
 static struct fetch_wait *stop(struct fetcher *f)
 {
@@ -161,7 +167,7 @@ void fetcher_free(struct fetcher *f)
 	for (unsigned i = 0; i < f->threads_running; i++)
 		pthread_join(f->threads[i], NULL);
 	for (size_t i = 0; f->layers && i < f->options.layer_count; i++)
-		free(f->layers[i].flags);
+		layer_release(&f->layers[i]);
 	pthread_cond_destroy(&f->work);
 	pthread_cond_destroy(&f->calm);
 	pthread_mutex_destroy(&f->mutex);
@@ -180,12 +186,10 @@ static void note_use(struct fetcher *f, struct fetch_layer *layer, struct fetch_
 	if (!(atomic_load_explicit(&layer->flags[at.span], memory_order_relaxed) & notes))
 		return;
 	uint8_t flags = atomic_fetch_and(&layer->flags[at.span], (uint8_t)~notes);
+	if (!(flags & FETCH_MARK))
+		return;
 	LOCKED(&f->mutex);
-	if (flags & FETCH_AROUND)
-		fetch_pace_useful(&layer->pace,
-				  table_span(layer->given->table, at.span)->blob_size);
-	if (flags & FETCH_MARK)
-		fetch_read_ahead(f, at.layer, at.span);
+	fetch_read_ahead(f, at.layer, at.span);
 }
 
 int fetcher_get(struct fetcher *f, struct fetch_wait *wait)
@@ -235,6 +239,12 @@ void fetcher_want(struct fetcher *f, const struct fetch_span *spans, size_t coun
 {
 	for (size_t i = 0; i < count;)
 		i += want_some(f, spans + i, count - i, class);
+}
+
+void fetcher_know(struct fetcher *f, size_t layer, struct fetch_near *near)
+{
+	LOCKED(&f->mutex);
+	f->layers[layer].near = near;
 }
 
 uint64_t fetcher_quiet_ms(const struct fetcher *f)

@@ -3,10 +3,11 @@
  * ranged request at a time; a span is in flight once however many want it, in this process and (by
  * the cache's locks) among processes.
  *
- * Order: demand, then prefetch, then fill.  Neighbouring misses become one single-range request:
- * demand takes a gap of up to 512 KiB, prefetch of up to 128 KiB, a request at most 8 MiB; demand
- * that goes on where the last one ended doubles its read-ahead up to what bandwidth times round
- * trip asks for (measured here).  What lies between is decoded and kept too.
+ * Order: demand, then prefetch, then fill.  Neighbouring misses become one single-range request of
+ * at most 8 MiB: over a gap of an eighth of the pipe (bandwidth times round trip, measured here),
+ * demand over up to 512 KiB when all threads are busy; what lies between is decoded and kept too.
+ * Demand that goes on where the last one ended doubles its read-ahead up to twice the pipe, as long
+ * as what it brings along is read.  Other demand gets what lies near it by prefetch (fetch-near.h).
  *
  * A span whose digest is wrong is fetched once more over a new connection (REPO_BLOB_FRESH), then
  * fails with -EBADMSG; its readers get that, the next reader tries again after FETCHER_PAUSE_MS.  A
@@ -19,6 +20,7 @@
 #include <stdint.h>
 
 #include "cache/spans.h"
+#include "image/fetch-near.h"
 #include "layer/table.h"
 #include "oci/repo.h"
 
@@ -95,6 +97,11 @@ bool fetcher_forget(struct fetcher *fetcher, struct fetch_wait *wait);
 #define FETCHER_PREFETCH_MAX 65536u
 void fetcher_want(struct fetcher *fetcher, const struct fetch_span *spans, size_t count,
 		  enum fetch_class class);
+/*
+ * From now on demand of LAYER takes along what lies near it (fetch-near.h).  NEAR is taken over,
+ * may be NULL, and is given once.
+ */
+void fetcher_know(struct fetcher *fetcher, size_t layer, struct fetch_near *near);
 /* Milliseconds since demand last missed (UINT64_MAX: never), and whether a class is all done. */
 uint64_t fetcher_quiet_ms(const struct fetcher *fetcher);
 bool fetcher_idle(const struct fetcher *fetcher, enum fetch_class class);

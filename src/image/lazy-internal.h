@@ -6,6 +6,7 @@
  *	lazy-tree.c	the layers' tables merged, or the tree of the last time
  *	lazy-read.c	bytes of files; what takes too long
  *	lazy-record.c	what the first minute touches, and fetching it ahead
+ *	lazy-ahead.c	what is read next, where there is no record
  *	lazy-fill.c	the rest, when nobody waits
  *	lazy-verify.c	whether a whole blob is what the manifest and the config say
  */
@@ -65,6 +66,7 @@ struct lazy {
 	struct repo_counts cost;       /* of opening */
 
 	struct record record;
+	struct lazy_ahead *ahead; /* owned; NULL: nothing is fetched ahead */
 
 	/* reads that wait, by deadline; and the thread that looks at them */
 	pthread_mutex_t mutex; /* guards the readings' list and the ends of both threads */
@@ -88,6 +90,9 @@ MUST_USE int lazy_merge(struct lazy *lazy, struct err *err);
 /* lazy-read.c */
 MUST_USE int lazy_clock_start(struct lazy *lazy, struct err *err);
 uint64_t lazy_now_ms(void);
+/* As lazy_read, but nobody's: it is not recorded. */
+MUST_USE int lazy_read_ahead(struct lazy *lazy, uint32_t inode, void *buf, size_t size,
+			     uint64_t offset, size_t *got, struct err *err);
 
 /* lazy-record.c */
 void lazy_record_start(struct lazy *lazy);
@@ -96,6 +101,14 @@ void lazy_record_touch(struct lazy *lazy, uint32_t layer, uint32_t span);
 uint64_t lazy_record_due(struct lazy *lazy);
 void lazy_record_save(struct lazy *lazy); /* once; nothing when nothing was recorded */
 void lazy_record_release(struct lazy *lazy);
+
+/* lazy-ahead.c */
+void lazy_ahead_start(struct lazy *lazy);
+/* Somebody reads the start of a file. */
+void lazy_ahead_seen(struct lazy *lazy, uint32_t inode, const void *head, size_t size);
+void lazy_ahead_stop(struct lazy *lazy); /* it begins nothing more */
+void lazy_ahead_join(struct lazy *lazy); /* before the fetcher goes: its thread reads */
+void lazy_ahead_free(struct lazy *lazy); /* after it: reads that end call lazy_ahead_seen */
 
 /* lazy-fill.c */
 void lazy_fill_start(struct lazy *lazy);

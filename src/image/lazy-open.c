@@ -140,8 +140,10 @@ int lazy_open(struct lazy **out, const struct ref *ref, const struct lazy_option
 
 void lazy_start(struct lazy *lazy)
 {
-	if (!lazy->options.no_prefetch)
+	if (!lazy->options.no_prefetch) {
 		lazy_record_start(lazy);
+		lazy_ahead_start(lazy);
+	}
 	if (lazy->options.fill != LAZY_FILL_OFF)
 		lazy_fill_start(lazy);
 }
@@ -150,12 +152,14 @@ void lazy_start(struct lazy *lazy)
 static void end_threads(struct lazy *lazy)
 {
 	atomic_store(&lazy->stop, true);
+	lazy_ahead_stop(lazy);
 	pthread_mutex_lock(&lazy->mutex);
 	lazy->ending = true;
 	pthread_cond_broadcast(&lazy->changed);
 	pthread_mutex_unlock(&lazy->mutex);
 	if (lazy->image)
 		repo_abort(lazy->image->repo);
+	lazy_ahead_join(lazy);
 	if (lazy->clock_runs)
 		pthread_join(lazy->clock, NULL);
 	if (lazy->fill_runs)
@@ -169,6 +173,7 @@ void lazy_free(struct lazy *lazy)
 	lazy_record_save(lazy);
 	end_threads(lazy);
 	fetcher_free(lazy->fetcher); /* all reads are done then */
+	lazy_ahead_free(lazy);
 	lazy_record_release(lazy);
 	rootfs_free(lazy->rootfs);
 	free(lazy->tree_data);

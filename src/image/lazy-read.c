@@ -23,6 +23,10 @@ struct reading {
 	struct lazy *lazy;	      /* borrowed */
 	struct lazy_request *request; /* borrowed */
 	_Atomic uint32_t pending;     /* pieces not done, and one for each who uses it */
+	bool quiet;		      /* nobody reads: neither recorded nor looked into */
+	uint32_t inode;
+	uint8_t *buf; /* borrowed */
+	uint64_t offset;
 	size_t got;
 	int code;	      /* guarded by lazy->mutex, as is err */
 	struct err *err;      /* owned; of the first failure */
@@ -88,8 +92,17 @@ static void list_reading(struct reading *r)
 		pthread_cond_broadcast(&lazy->changed);
 }
 
+/* Its bytes are there. */
+static void look_at(const struct reading *r)
+{
+	if (!r->quiet && r->offset == 0)
+		lazy_ahead_seen(r->lazy, r->inode, r->buf, r->got);
+}
+
 static void finish(struct reading *r)
 {
+	if (r->code == 0)
+		look_at(r);
 	pthread_mutex_lock(&r->lazy->mutex);
 	unlist(r);
 	pthread_mutex_unlock(&r->lazy->mutex);
@@ -132,7 +145,8 @@ static void read_piece(struct reading *r, struct fetch_span span, uint8_t *buf, 
 		.wait = { .span = span, .buf = buf, .size = size, .at = at, .done = piece_done },
 		.reading = r,
 	};
-	lazy_record_touch(r->lazy, span.layer, span.span);
+	if (!r->quiet)
+		lazy_record_touch(r->lazy, span.layer, span.span);
 	atomic_fetch_add(&r->pending, 1);
 	if (fetcher_get(r->lazy->fetcher, &piece->wait) == 1) {
 		atomic_fetch_sub(&r->pending, 1);
@@ -238,8 +252,8 @@ static int clip(struct lazy *lazy, const struct rootfs_inode *inode, size_t size
 	return 0;
 }
 
-int lazy_read_start(struct lazy *lazy, struct lazy_request *request, uint32_t inode, void *buf,
-		    size_t size, uint64_t offset, size_t *got)
+static int read_start(struct lazy *lazy, struct lazy_request *request, uint32_t inode, void *buf,
+		      size_t size, uint64_t offset, bool quiet, size_t *got)
 {
 	const struct rootfs_inode *file = rootfs_inode(lazy->rootfs, inode);
 	struct err err = { 0 };
@@ -253,15 +267,23 @@ int lazy_read_start(struct lazy *lazy, struct lazy_request *request, uint32_t in
 	if (there == 0)
 		return 1;
 	struct reading *r = mem_make(struct reading, .lazy = lazy, .request = request, .pending = 1,
+				     .quiet = quiet, .inode = inode, .buf = buf, .offset = offset,
 				     .got = there);
 	read_file(r, file, buf, offset);
 	if (!r->pieces) {
+		look_at(r);
 		free_reading(r);
 		return 1;
 	}
 	list_reading(r);
 	put_reading(r);
 	return 0;
+}
+
+int lazy_read_start(struct lazy *lazy, struct lazy_request *request, uint32_t inode, void *buf,
+		    size_t size, uint64_t offset, size_t *got)
+{
+	return read_start(lazy, request, inode, buf, size, offset, false, got);
 }
 
 /* --- blocking --- */
@@ -288,13 +310,13 @@ static void wake(struct lazy_request *request, int code, size_t got, const struc
 	pthread_cond_signal(&w->changed);
 }
 
-int lazy_read(struct lazy *lazy, uint32_t inode, void *buf, size_t size, uint64_t offset,
-	      size_t *got, struct err *err)
+static int read_and_wait(struct lazy *lazy, uint32_t inode, void *buf, size_t size, uint64_t offset,
+			 bool quiet, size_t *got, struct err *err)
 {
 	struct waiting w = { .request = { wake },
 			     .mutex = PTHREAD_MUTEX_INITIALIZER,
 			     .changed = PTHREAD_COND_INITIALIZER };
-	if (lazy_read_start(lazy, &w.request, inode, buf, size, offset, got) == 1)
+	if (read_start(lazy, &w.request, inode, buf, size, offset, quiet, got) == 1)
 		return 0;
 	pthread_mutex_lock(&w.mutex);
 	while (!w.done)
@@ -305,6 +327,18 @@ int lazy_read(struct lazy *lazy, uint32_t inode, void *buf, size_t size, uint64_
 	if (w.code == 0)
 		*got = w.got;
 	return w.code;
+}
+
+int lazy_read(struct lazy *lazy, uint32_t inode, void *buf, size_t size, uint64_t offset,
+	      size_t *got, struct err *err)
+{
+	return read_and_wait(lazy, inode, buf, size, offset, false, got, err);
+}
+
+int lazy_read_ahead(struct lazy *lazy, uint32_t inode, void *buf, size_t size, uint64_t offset,
+		    size_t *got, struct err *err)
+{
+	return read_and_wait(lazy, inode, buf, size, offset, true, got, err);
 }
 
 /* --- the clock --- */

@@ -1,8 +1,8 @@
 /*
  * For each layer the first table that serves: the one the cache has; one that came with the layer,
  * read through a few ranges; else the layer is scanned.  First all layers are asked, then those
- * that have to be are scanned.  Small layers are scanned even if they have a table: one request,
- * and all of it verified.
+ * that have to be are scanned.  Small layers are scanned even if they have a table, meanwhile: one
+ * request, and all of it verified.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -173,33 +173,6 @@ static int look_for_table(struct lazy *lazy, struct lazy_layer *layer, struct er
 	return 0;
 }
 
-static bool is_small(const struct lazy *lazy, const struct descriptor *d)
-{
-	uint64_t small = lazy->options.exact ? SCAN_BELOW_EXACT_BYTES : LAZY_SCAN_BELOW_BYTES;
-	return d->size < small || d->size == UINT64_MAX;
-}
-
-static int find_one(void *arg, size_t task, struct err *err)
-{
-	struct lazy *lazy = arg;
-	struct lazy_layer *layer = &lazy->layers[task];
-	const atomic_bool *cancel = lazy->options.cancel;
-	if (cancel && atomic_load(cancel))
-		return err_set(err, ECANCELED, "stopped");
-	if (use_cached(lazy, layer))
-		return 0;
-	if (lazy->options.offline)
-		return err_set(err, EAGAIN, "layer %zu has no table in the cache",
-			       layer->number + 1);
-	if (is_small(lazy, layer->descriptor) || !digest_known(&layer->descriptor->digest) ||
-	    lazy->options.least == TRUST_VERIFIED)
-		return 0;
-	int r = look_for_table(lazy, layer, err);
-	return r < 0 ? err_wrap(err, r, "layer %zu of '%s'", layer->number + 1,
-				lazy->image->repo->name)
-		     : 0;
-}
-
 /* --- scanning --- */
 
 struct scans {
@@ -209,13 +182,12 @@ struct scans {
 	struct progress *progress; /* borrowed or NULL; in the same order */
 };
 
-static int scan_one(void *arg, size_t task, struct err *err)
+/* Fetched whole, verified, and its bytes in the cache. */
+static int scan_into(struct lazy *lazy, struct lazy_layer *layer, struct layer_progress *progress,
+		     struct err *err)
 {
-	const struct scans *scans = arg;
-	struct lazy *lazy = scans->lazy;
-	struct lazy_layer *layer = &lazy->layers[scans->layers[task]];
 	const struct scan_options options = {
-		.progress = scans->progress ? &scans->progress->layers[task] : NULL,
+		.progress = progress,
 		.cancel = lazy->options.cancel,
 		.stop = &lazy->stop,
 		.allow_bomb = lazy->options.allow_bomb,
@@ -235,6 +207,13 @@ static int scan_one(void *arg, size_t task, struct err *err)
 			TRUST_VERIFIED);
 	use_kept(lazy, layer);
 	return 0;
+}
+
+static int scan_one(void *arg, size_t task, struct err *err)
+{
+	const struct scans *scans = arg;
+	struct layer_progress *progress = scans->progress ? &scans->progress->layers[task] : NULL;
+	return scan_into(scans->lazy, &scans->lazy->layers[scans->layers[task]], progress, err);
 }
 
 static int by_size(const void *x, const void *y, void *arg)
@@ -286,6 +265,54 @@ static int scan_missing(struct lazy *lazy, bool shown, struct err *err)
 	return r;
 }
 
+/* --- what each layer has --- */
+
+static bool is_small(const struct lazy *lazy, const struct descriptor *d)
+{
+	return d->size < (lazy->options.exact ? SCAN_BELOW_EXACT_BYTES : LAZY_SCAN_BELOW_BYTES);
+}
+
+struct search {
+	struct lazy *lazy; /* borrowed */
+	bool at_once;	   /* small layers are scanned while others are asked */
+};
+
+/* Is there a layer whose table may have to be waited for? */
+static bool may_wait(const struct lazy *lazy)
+{
+	for (size_t i = 0; i < lazy->layer_count; i++) {
+		const struct descriptor *d = lazy->layers[i].descriptor;
+		if (!is_small(lazy, d) && d->annotations_json)
+			return true;
+	}
+	return false;
+}
+
+static int find_one(void *arg, size_t task, struct err *err)
+{
+	const struct search *search = arg;
+	struct lazy *lazy = search->lazy;
+	struct lazy_layer *layer = &lazy->layers[task];
+	const struct descriptor *d = layer->descriptor;
+	const atomic_bool *cancel = lazy->options.cancel;
+	if (cancel && atomic_load(cancel))
+		return err_set(err, ECANCELED, "stopped");
+	if (use_cached(lazy, layer))
+		return 0;
+	if (lazy->options.offline)
+		return err_set(err, EAGAIN, "layer %zu has no table in the cache",
+			       layer->number + 1);
+	if (is_small(lazy, d))
+		return search->at_once ? scan_into(lazy, layer, NULL, err) : 0;
+	if (d->size == UINT64_MAX || !digest_known(&d->digest) ||
+	    lazy->options.least == TRUST_VERIFIED)
+		return 0;
+	int r = look_for_table(lazy, layer, err);
+	return r < 0 ? err_wrap(err, r, "layer %zu of '%s'", layer->number + 1,
+				lazy->image->repo->name)
+		     : 0;
+}
+
 /* --- both --- */
 
 static int open_spans(struct lazy *lazy, struct err *err)
@@ -306,13 +333,13 @@ static int open_spans(struct lazy *lazy, struct err *err)
 
 int lazy_find_tables(struct lazy *lazy, struct err *err)
 {
+	struct search search = { lazy, may_wait(lazy) };
 	const struct parallel parallel = {
 		.count = lazy->layer_count,
 		.run = find_one,
-		.arg = lazy,
+		.arg = &search,
 		.stop = &lazy->stop,
 	};
-	/* asking costs waiting, not work */
 	/* they wait for the network, not for a core */
 	unsigned least = lazy->options.exact ? 16 : 8;
 	unsigned jobs = lazy->options.jobs > least ? lazy->options.jobs : least;

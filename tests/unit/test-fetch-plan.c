@@ -165,44 +165,44 @@ static void test_a_reader_that_goes_on_doubles(void **state)
 	(void)state;
 	struct fetch_pace pace = { .wait_us = 10000, .bytes_per_s = 100 * MIB };
 	struct fetch_pace_layer layer = { 0 };
-	struct fetch_pace_reader *reader = NULL, *other = NULL;
-	uint64_t first = fetch_pace_target(&layer, &pace, 10 * MIB, &reader), most = 0, at = 0;
+	struct fetch_pace_reader *reader = fetch_pace_reader(&layer, 10 * MIB);
+	assert_int_equal(fetch_pace_target(&layer, &pace, reader, false), 0);
 	assert_false(reader->sequential);
+	uint64_t most = 0, at = 0;
 	for (unsigned i = 0; i < 10; i++) {
 		at = reader->end = 10 * MIB + (i + 1) * (uint64_t)MIB;
 		/* another one between does not disturb it */
-		(void)fetch_pace_target(&layer, &pace, 500 * MIB + i * (uint64_t)MIB, &other);
-		other->end = 0;
-		uint64_t next = fetch_pace_target(&layer, &pace, at - 1, &reader);
-		assert_true(reader->sequential);
+		struct fetch_pace_reader *other = fetch_pace_reader(&layer,
+								    500 * MIB + i * (uint64_t)MIB);
+		assert_ptr_not_equal(other, reader);
+		assert_int_equal(fetch_pace_target(&layer, &pace, other, false), 0);
+		assert_ptr_equal(fetch_pace_reader(&layer, at - 1), reader);
+		uint64_t next = fetch_pace_target(&layer, &pace, reader, false);
+		assert_int_equal(reader->sequential, i > 0);
 		assert_true(next >= most);
 		most = next;
 	}
-	assert_true(most > first);
 	assert_int_equal(most, 2 * fetch_pace_bdp(&pace));
 	reader->end = at + MIB;
 	assert_ptr_equal(fetch_pace_find(&layer, at), reader);
 	assert_null(fetch_pace_find(&layer, 700 * (uint64_t)MIB));
 }
 
-static void test_read_around_follows_its_use(void **state)
+static void test_who_leaves_bytes_unread_is_given_no_more(void **state)
 {
 	(void)state;
 	struct fetch_pace pace = { .wait_us = 30000, .bytes_per_s = 100 * MIB };
 	struct fetch_pace_layer layer = { 0 };
-	struct fetch_pace_reader *reader = NULL;
-	uint64_t offset = 0, first = fetch_pace_target(&layer, &pace, offset, &reader);
-	for (unsigned i = 0; i < 100; i++)
-		fetch_pace_around(&layer, &pace, 128 * KIB);
-	uint64_t useless = fetch_pace_target(&layer, &pace, offset += 100 * MIB, &reader);
-	assert_true(useless < first);
-	for (unsigned i = 0; i < 200; i++) {
-		fetch_pace_useful(&layer, 128 * KIB);
-		fetch_pace_around(&layer, &pace, 128 * KIB);
-	}
-	uint64_t useful = fetch_pace_target(&layer, &pace, offset += 100 * MIB, &reader);
-	assert_true(useful > first);
-	assert_true(useful <= fetch_pace_bdp(&pace));
+	struct fetch_pace_reader *reader = fetch_pace_reader(&layer, 0);
+	assert_int_equal(fetch_pace_target(&layer, &pace, reader, false), 0);
+	assert_int_equal(fetch_pace_target(&layer, &pace, reader, false), 0);
+	assert_true(fetch_pace_target(&layer, &pace, reader, false) > 0);
+	assert_int_equal(fetch_pace_target(&layer, &pace, reader, true), 0);
+	assert_false(reader->sequential);
+	/* and begins small */
+	assert_int_equal(fetch_pace_target(&layer, &pace, reader, false), 0);
+	uint64_t again = fetch_pace_target(&layer, &pace, reader, false);
+	assert_int_equal(again, fetch_pace_bdp(&pace) / 2);
 }
 
 int main(void)
@@ -212,7 +212,7 @@ int main(void)
 		cmocka_unit_test(test_unasked_spans_are_limited_by_what_they_decode_to),
 		cmocka_unit_test(test_pace_learns_the_way),
 		cmocka_unit_test(test_a_reader_that_goes_on_doubles),
-		cmocka_unit_test(test_read_around_follows_its_use),
+		cmocka_unit_test(test_who_leaves_bytes_unread_is_given_no_more),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,372 @@
+/*
+ * What is read next, told from the image itself, for a mount that has no record yet: without it
+ * each library, each script and each module would cost a round trip, one after the other.
+ *
+ *	the first process	the config's entrypoint and command, the scripts they name, a shell
+ *	programs		the libraries they need, and those need, all at once (elf.h)
+ *	spans			what lies in the same directory (fetch-near.h)
+ *
+ * One thread, with a queue of files: each is asked for when it is entered, read when it is taken
+ * out.  Files come in by the start of the mount, by reads (lazy_ahead_seen) and by other files.
+ * Only guesses: a wrong one costs bytes, and failures are nobody's.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "base/str.h"
+#include "image/elf.h"
+#include "image/lazy-internal.h"
+#include "image/rootfs-path.h"
+
+#define QUEUE_MAX 1024u
+#define WHOLE_MAX_BYTES (4u * 1024 * 1024) /* files up to this are asked for as a whole */
+#define HEAD_BYTES 4096u
+#define PATH_BYTES 4096u
+#define LD_CACHE "/etc/ld.so.cache"
+#define LD_CACHE_MAX_BYTES (4u * 1024 * 1024)
+#define LD_CACHE_TRIES 4u /* entries of one name: other machines' libraries */
+#define SPANS_AT_ONCE 64u
+
+struct lazy_ahead {
+	struct lazy *lazy; /* borrowed */
+	pthread_t thread;
+	bool runs;
+	pthread_mutex_t mutex; /* guards queue, first, count, ending */
+	pthread_cond_t changed;
+	uint32_t queue[QUEUE_MAX]; /* inodes, a ring */
+	size_t first, count;
+	bool ending;
+	_Atomic uint8_t *seen; /* owned: a bit an inode */
+	/* the thread's own */
+	uint8_t *ld_cache; /* owned or NULL */
+	size_t ld_cache_size;
+	bool ld_cache_read;
+};
+
+static bool set_seen(struct lazy_ahead *a, uint32_t inode)
+{
+	uint8_t bit = (uint8_t)(1u << inode % 8);
+	return !(atomic_fetch_or_explicit(&a->seen[inode / 8], bit, memory_order_relaxed) & bit);
+}
+
+static void enter(struct lazy_ahead *a, uint32_t inode)
+{
+	LOCKED(&a->mutex);
+	if (a->count == QUEUE_MAX || a->ending)
+		return;
+	a->queue[(a->first + a->count++) % QUEUE_MAX] = inode;
+	pthread_cond_signal(&a->changed);
+}
+
+void lazy_ahead_seen(struct lazy *lazy, uint32_t inode, const void *head, size_t size)
+{
+	struct lazy_ahead *a = lazy->ahead;
+	if (!a || size < 4 || (memcmp(head, "\177ELF", 4) != 0 && memcmp(head, "#!", 2) != 0))
+		return;
+	if (set_seen(a, inode))
+		enter(a, inode);
+}
+
+/* ---- asking */
+
+static const struct rootfs_inode *file_of(const struct lazy *lazy, uint32_t inode)
+{
+	const struct rootfs_inode *file = rootfs_inode(lazy->rootfs, inode);
+	return file && S_ISREG(file->mode) && file->size > 0 ? file : NULL;
+}
+
+/* Spans that hold [from, to) of the stream. */
+static void want_stream(struct lazy *lazy, uint32_t layer, uint64_t from, uint64_t to)
+{
+	const struct lazy_layer *l = &lazy->layers[layer];
+	struct fetch_span spans[SPANS_AT_ONCE];
+	size_t count = 0;
+	uint32_t i = table_find_span(l->table, from);
+	for (; i < table_span_count(l->table) && count < SPANS_AT_ONCE; i++) {
+		if (table_span(l->table, i)->stream_offset >= to)
+			break;
+		if (!cache_spans_has(l->spans, i))
+			spans[count++] = (struct fetch_span){ layer, i };
+	}
+	if (count > 0)
+		fetcher_want(lazy->fetcher, spans, count, FETCH_PREFETCH);
+}
+
+static void want_range(struct lazy *lazy, const struct rootfs_inode *file, uint64_t from,
+		       uint64_t to)
+{
+	uint32_t layer = lazy->of_layer[file->layer], count = 0;
+	const struct table_extent *e = table_extents(lazy->layers[layer].table, file->a, &count);
+	for (uint32_t i = 0; i < count && e[i].file_offset < to; i++) {
+		uint64_t begin = e[i].file_offset, end = begin + e[i].size;
+		begin = begin > from ? begin : from;
+		end = end < to ? end : to;
+		if (begin < end)
+			want_stream(lazy, layer, e[i].stream_offset + (begin - e[i].file_offset),
+				    e[i].stream_offset + (end - e[i].file_offset));
+	}
+}
+
+/* Ask for a file, or for the start of a large one; false when it was seen before. */
+static bool want_file(struct lazy_ahead *a, uint32_t inode)
+{
+	const struct rootfs_inode *file = file_of(a->lazy, inode);
+	if (!file || !set_seen(a, inode))
+		return false;
+	want_range(a->lazy, file, 0, file->size <= WHOLE_MAX_BYTES ? file->size : 1);
+	return true;
+}
+
+/* The same by name; it is looked into later. */
+static bool want_path(struct lazy_ahead *a, const char *path)
+{
+	uint32_t inode;
+	if (rootfs_resolve(a->lazy->rootfs, path, true, &inode, NULL) < 0 ||
+	    !file_of(a->lazy, inode))
+		return false;
+	if (want_file(a, inode))
+		enter(a, inode);
+	return true;
+}
+
+/* NAME in one of the DIRECTORIES, which have colons between them. */
+static bool want_in(struct lazy_ahead *a, const char *directories, const char *name)
+{
+	while (directories && *directories) {
+		size_t length = strcspn(directories, ":");
+		auto_str path = STR_MAX(PATH_BYTES);
+		str_addn(&path, directories, length);
+		str_addf(&path, "/%s", name);
+		if (!path.failed && length > 0 && want_path(a, str_text(&path)))
+			return true;
+		directories += length + (directories[length] == ':');
+	}
+	return false;
+}
+
+/* ---- looking into files */
+
+struct file_input {
+	struct input base;
+	struct lazy *lazy; /* borrowed */
+	uint32_t inode;
+};
+
+static int file_input_read(struct input *input, void *buf, size_t size, uint64_t offset,
+			   struct err *err)
+{
+	struct file_input *f = (struct file_input *)input;
+	size_t got = 0;
+	int r = lazy_read_ahead(f->lazy, f->inode, buf, size, offset, &got, err);
+	return r == 0 && got < size ? err_set(err, EBADMSG, "the file ends early") : r;
+}
+
+static struct file_input file_input(struct lazy *lazy, uint32_t inode)
+{
+	static const struct input_ops ops = { .read = file_input_read };
+	const struct rootfs_inode *file = rootfs_inode(lazy->rootfs, inode);
+	return (struct file_input){ { &ops, file->size }, lazy, inode };
+}
+
+static void read_ld_cache(struct lazy_ahead *a)
+{
+	uint32_t inode;
+	a->ld_cache_read = true;
+	if (rootfs_resolve(a->lazy->rootfs, LD_CACHE, true, &inode, NULL) < 0 ||
+	    !file_of(a->lazy, inode) || file_of(a->lazy, inode)->size > LD_CACHE_MAX_BYTES)
+		return;
+	struct file_input input = file_input(a->lazy, inode);
+	auto_free uint8_t *bytes = mem_new((size_t)input.base.size);
+	if (input_read(&input.base, bytes, (size_t)input.base.size, 0, NULL) < 0)
+		return;
+	a->ld_cache_size = (size_t)input.base.size;
+	a->ld_cache = TAKE(bytes);
+}
+
+static void want_library(struct lazy_ahead *a, const struct elf *elf, const char *name)
+{
+	static const char usual[] = "/lib:/usr/lib:/lib64:/usr/lib64:/usr/local/lib:"
+				    "/lib/x86_64-linux-gnu:/usr/lib/x86_64-linux-gnu:"
+				    "/lib/aarch64-linux-gnu:/usr/lib/aarch64-linux-gnu";
+	char path[PATH_BYTES];
+	if (strchr(name, '/')) {
+		(void)want_path(a, name);
+		return;
+	}
+	if (want_in(a, elf->run_path, name))
+		return;
+	if (!a->ld_cache_read)
+		read_ld_cache(a);
+	for (size_t i = 0; a->ld_cache && i < LD_CACHE_TRIES; i++) {
+		if (!elf_cached_library(a->ld_cache, a->ld_cache_size, name, i, path, sizeof(path)))
+			break;
+		if (want_path(a, path))
+			return;
+	}
+	(void)want_in(a, usual, name);
+}
+
+static void look_into_program(struct lazy_ahead *a, struct file_input *input)
+{
+	struct elf elf;
+	struct err err = { 0 };
+	if (elf_read(&elf, &input->base, &err) < 0) {
+		log_debug("inode %u: %s", input->inode, err_text(&err));
+		return;
+	}
+	const struct rootfs_inode *file = rootfs_inode(a->lazy->rootfs, input->inode);
+	for (size_t i = 0; i < elf.range_count; i++)
+		want_range(a->lazy, file, elf.ranges[i].offset,
+			   elf.ranges[i].offset + elf.ranges[i].size);
+	if (elf.interpreter)
+		(void)want_path(a, elf.interpreter);
+	for (size_t i = 0; i < elf.needed_count; i++)
+		want_library(a, &elf, elf.needed[i]);
+	elf_release(&elf);
+}
+
+static const char *search_path(const struct lazy *lazy)
+{
+	const struct config_list *env = &lazy->image->config.env;
+	for (size_t i = 0; i < env->count; i++)
+		if (str_starts(env->items[i], "PATH="))
+			return env->items[i] + strlen("PATH=");
+	return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+}
+
+static void want_command(struct lazy_ahead *a, const char *name)
+{
+	if (strchr(name, '/'))
+		(void)want_path(a, name);
+	else
+		(void)want_in(a, search_path(a->lazy), name);
+}
+
+/* "#!/usr/bin/env python3": both words are programs. */
+static void look_into_script(struct lazy_ahead *a, char *line)
+{
+	line[strcspn(line, "\n")] = '\0';
+	char *word = line + strspn(line, " \t");
+	size_t length = strcspn(word, " \t");
+	char *argument = word + length + strspn(word + length, " \t");
+	word[length] = '\0';
+	want_command(a, word);
+	argument[strcspn(argument, " \t")] = '\0';
+	if (str_ends(word, "/env") && argument[0] != '\0' && argument[0] != '-')
+		want_command(a, argument);
+}
+
+static void look_into(struct lazy_ahead *a, uint32_t inode)
+{
+	struct file_input input = file_input(a->lazy, inode);
+	auto_free char *head = mem_new(HEAD_BYTES + 1);
+	size_t size = input.base.size < HEAD_BYTES ? (size_t)input.base.size : HEAD_BYTES;
+	if (input_read(&input.base, head, size, 0, NULL) < 0)
+		return;
+	if (size > 4 && memcmp(head, "\177ELF", 4) == 0)
+		look_into_program(a, &input);
+	else if (size > 2 && memcmp(head, "#!", 2) == 0)
+		look_into_script(a, head + 2);
+}
+
+/* ---- the thread */
+
+static void want_words(struct lazy_ahead *a, const struct config_list *list, bool program)
+{
+	const char *home = a->lazy->image->config.working_dir;
+	for (size_t i = 0; i < list->count; i++) {
+		const char *item = list->items[i];
+		if (program && i == 0 && !strchr(item, '/'))
+			want_command(a, item);
+		else if (item[0] == '/')
+			(void)want_path(a, item);
+		else
+			(void)want_in(a, home && *home ? home : "/", item);
+	}
+}
+
+/* What any container's start reads, and what this image's first process is. */
+static void want_first_process(struct lazy_ahead *a)
+{
+	static const char *const usual[] = { "/etc/passwd", "/etc/group", LD_CACHE, "/bin/sh" };
+	const struct config *config = &a->lazy->image->config;
+	for (size_t i = 0; i < N_ELEMENTS(usual); i++)
+		(void)want_path(a, usual[i]);
+	want_words(a, &config->entrypoint, true);
+	want_words(a, &config->cmd, config->entrypoint.count == 0);
+}
+
+static void learn_neighbours(struct lazy *lazy)
+{
+	for (size_t i = 0; i < lazy->layer_count && !atomic_load(&lazy->stop); i++)
+		fetcher_know(lazy->fetcher, i, fetch_near_new(lazy->layers[i].table));
+}
+
+static bool next(struct lazy_ahead *a, uint32_t *inode)
+{
+	LOCKED(&a->mutex);
+	while (!a->ending && a->count == 0)
+		pthread_cond_wait(&a->changed, &a->mutex);
+	if (a->ending)
+		return false;
+	*inode = a->queue[a->first];
+	a->first = (a->first + 1) % QUEUE_MAX;
+	a->count--;
+	return true;
+}
+
+static void *run(void *arg)
+{
+	struct lazy_ahead *a = arg;
+	uint32_t inode;
+	/* what a record says is fetched already, and is better than any guess */
+	if (a->lazy->record.known == 0)
+		want_first_process(a);
+	learn_neighbours(a->lazy);
+	while (next(a, &inode))
+		look_into(a, inode);
+	return NULL;
+}
+
+void lazy_ahead_start(struct lazy *lazy)
+{
+	void *seen = NULL;
+	if (lazy->ahead || mem_try(&seen, rootfs_inode_count(lazy->rootfs) / 8 + 1, 1, NULL) < 0)
+		return;
+	struct lazy_ahead *a = mem_make(struct lazy_ahead, .lazy = lazy, .seen = seen,
+					.mutex = PTHREAD_MUTEX_INITIALIZER,
+					.changed = PTHREAD_COND_INITIALIZER);
+	lazy->ahead = a;
+	a->runs = pthread_create(&a->thread, NULL, run, a) == 0;
+}
+
+void lazy_ahead_stop(struct lazy *lazy)
+{
+	struct lazy_ahead *a = lazy->ahead;
+	if (!a)
+		return;
+	pthread_mutex_lock(&a->mutex);
+	a->ending = true;
+	pthread_cond_broadcast(&a->changed);
+	pthread_mutex_unlock(&a->mutex);
+}
+
+void lazy_ahead_join(struct lazy *lazy)
+{
+	if (lazy->ahead && lazy->ahead->runs)
+		pthread_join(lazy->ahead->thread, NULL);
+}
+
+void lazy_ahead_free(struct lazy *lazy)
+{
+	struct lazy_ahead *a = TAKE(lazy->ahead);
+	if (!a)
+		return;
+	pthread_cond_destroy(&a->changed);
+	pthread_mutex_destroy(&a->mutex);
+	free(a->ld_cache);
+	free(a->seen);
+	free(a);
+}
