@@ -33,6 +33,17 @@ static struct cached_repo *of(struct repo *repo)
 
 /* --- the files --- */
 
+/* Is it in the cache already?  Asking also says that it is of use. */
+static bool has_file(struct cached_repo *c, const struct digest *digest, const struct str *file)
+{
+	struct cache_map map = { 0 };
+	if (cache_get(c->cache, CACHE_DOCUMENT, digest, &map, NULL) < 0 || !map.data)
+		return false;
+	bool same = map.size == file->length && memcmp(map.data, file->data, map.size) == 0;
+	cache_map_release(&map);
+	return same;
+}
+
 static void put_document(struct cached_repo *c, const struct digest *digest, const char *media_type,
 			 const void *bytes, size_t size)
 {
@@ -44,7 +55,7 @@ static void put_document(struct cached_repo *c, const struct digest *digest, con
 	str_add(&file, media_type);
 	str_addc(&file, '\0');
 	str_addn(&file, bytes, size);
-	if (!file.failed &&
+	if (!file.failed && !has_file(c, digest, &file) &&
 	    cache_put(c->cache, CACHE_DOCUMENT, digest, file.data, file.length, &err) < 0)
 		log_debug("'%s' is not kept: %s", digest_show(digest), err_text(&err));
 }
