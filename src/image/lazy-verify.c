@@ -60,29 +60,20 @@ static int skip(struct span_decoder *decoder, struct decoder_io *io, uint64_t si
 	return 0;
 }
 
-static uint64_t first_eight(const uint8_t *digest)
-{
-	uint64_t sum = 0;
-	for (int i = 7; i >= 0; i--)
-		sum = sum << 8 | digest[i];
-	return sum;
-}
-
 static void keep(struct verify *v, uint32_t number, const uint8_t *data)
 {
 	const struct table_span *s = table_span(v->layer->table, number);
 	const struct cache_span place = { number, s->stream_offset, s->stream_size };
-	struct digest digest;
-	digest_of(&digest, DIGEST_SHA256, data, s->stream_size);
-	if (s->has_digest && memcmp(digest.bytes, s->digest, sizeof(s->digest)) != 0) {
-		log_debug("layer '%s': span %u is wrong", digest_show(v->layer->key), number);
+	struct err err = { 0 };
+	if (table_verify(v->layer->table, number, data, &err) < 0) {
+		log_debug("layer '%s': span %u: its bytes %s", digest_show(v->layer->key), number,
+			  err_text(&err));
 		return;
 	}
 	if (!cache_spans_trylock(v->layer->spans, number))
 		return; /* somebody else is at it */
 	if (!cache_spans_has(v->layer->spans, number))
-		IGNORE(cache_spans_write(v->layer->spans, &place, data, first_eight(digest.bytes),
-					 NULL));
+		IGNORE(cache_spans_write(v->layer->spans, &place, data, NULL));
 	cache_spans_unlock(v->layer->spans, number);
 }
 
