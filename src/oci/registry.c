@@ -189,6 +189,13 @@ static void registry_abort(struct repo *repo)
 	http_group_abort(registry_of(repo)->group);
 }
 
+static void registry_hurry(struct repo *repo, bool on)
+{
+	struct registry *registry = registry_of(repo);
+	for (unsigned i = 0; i < registry->count; i++)
+		atomic_store(&registry->endpoints[i]->hurried, on);
+}
+
 static struct repo_counts registry_counts(struct repo *repo)
 {
 	const struct http_counts counts = http_group_counts(registry_of(repo)->group);
@@ -281,6 +288,7 @@ int registry_open(struct repo **out, const struct ref *ref, const struct repo_op
 		.blob = registry_blob,
 		.range = registry_range,
 		.abort = registry_abort,
+		.hurry = registry_hurry,
 		.counts = registry_counts,
 		.free = registry_free,
 	};

@@ -36,8 +36,9 @@ struct repo_ops {
 	void (*free)(struct repo *);
 	/* Optional: a shorter way to a blob's bytes, or NULL: that over range will do. */
 	struct input *(*input)(struct repo *, const struct descriptor *);
-	/* Optional: a repo that waits for nobody has neither. */
+	/* Optional: a repo that waits for nobody has none of them. */
 	void (*abort)(struct repo *);
+	void (*hurry)(struct repo *, bool);
 	struct repo_counts (*counts)(struct repo *);
 };
 
@@ -95,6 +96,11 @@ MUST_USE int repo_blob_bytes(struct repo *repo, const struct descriptor *d, size
  */
 void repo_abort(struct repo *repo);
 void repo_counts(struct repo *repo, struct repo_counts *out);
+/*
+ * From now on, or no longer: the caller has something else to go by, so when nobody answers at all
+ * manifests are not asked for again and again.
+ */
+void repo_hurry(struct repo *repo, bool on);
 
 void repo_free(struct repo *repo);
 DEFINE_AUTO(repo)
