@@ -5,10 +5,6 @@
 #include "oci/reply.h"
 #include "oci/tries.h"
 
-/* A moment's trouble is passed over, a network that is away is not waited for. */
-#define HURRIED_TRIES 2u
-#define HURRIED_WAIT_MS 5u
-
 static bool is_wanted(const int *wanted, int status)
 {
 	while (*wanted && *wanted != status)
@@ -30,11 +26,11 @@ static int ask_once(struct answer *answer, struct endpoint *endpoint, const stru
 int ask_endpoint(struct answer *out, struct endpoint *endpoint, const struct request *request,
 		 const int *wanted, struct err *err)
 {
-	struct tries tries, quick;
+	struct tries tries;
 	struct request now = *request;
 	tries_init(&tries, endpoint->tries_max, RETRY_TRIES_MAX, endpoint->wait_base_ms);
-	tries_init(&quick, HURRIED_TRIES, HURRIED_TRIES, HURRIED_WAIT_MS);
-	tries.group = quick.group = endpoint->group;
+	tries.group = endpoint->group;
+	tries.hurried = &endpoint->hurried;
 	for (;;) {
 		struct answer answer = { 0 };
 		struct err why = { 0 };
@@ -47,9 +43,8 @@ int ask_endpoint(struct answer *out, struct endpoint *endpoint, const struct req
 		int64_t after = tries_after(answer.transfer);
 		bool final = answer.final;
 		answer_release(&answer);
-		bool hurried = status == 0 && atomic_load(&endpoint->hurried);
 		if (!final)
-			r = tries_again(hurried ? &quick : &tries, r, status, after, &why);
+			r = tries_again(&tries, r, status, after, &why);
 		if (r < 0)
 			return err_set(err, -r, "%s", err_text(&why));
 		now.new_connection = true;
