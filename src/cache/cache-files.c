@@ -4,8 +4,9 @@
  *	"rootlet" NUL | u32 format | u32 kind | u64 size | SHA-256 of all the former, the key, and
  *	the data | 8 zeros | the data, at 64 so that what is mapped is aligned
  *
- * Written in tmp/, made durable, then renamed: what has a name is whole, and the checksum finds
- * what the disk did to it later.  The key is in the checksum so that no file passes for another.
+ * Written in tmp/, then renamed: no reader sees half of one.  It is not made durable, which would
+ * make a mount wait for all that the disk has to write at that time: what a power cut or the disk
+ * does to it the checksum finds.  The key is in the checksum so that no file passes for another.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -161,11 +162,7 @@ static int write_file(int fd, const struct header *h, const void *data, size_t s
 		      struct err *err)
 {
 	int r = io_write_all(fd, h, sizeof(*h), err);
-	if (r == 0)
-		r = io_write_all(fd, data, size, err);
-	if (r == 0 && fdatasync(fd) < 0)
-		r = err_sys(err, "sync");
-	return r;
+	return r < 0 ? r : io_write_all(fd, data, size, err);
 }
 
 int cache_put(struct cache *cache, enum cache_kind kind, const struct digest *key, const void *data,

@@ -21,6 +21,7 @@
 
 #define QUOTA_MAX_BYTES (UINT64_C(10) << 30)
 #define CHECK_MAX_BYTES (UINT64_C(64) << 20)
+#define CHECK_FIRST_BYTES ((uint64_t)16 << 10) /* not above the least: */
 #define CHECK_MIN_BYTES (UINT64_C(64) << 10)
 
 /* ---- where */
@@ -116,8 +117,8 @@ int cache_open(struct cache **out, const struct cache_options *options, struct e
 		return r;
 	cache->quota_bytes = quota_of(cache, options->size_bytes);
 	cache->check_bytes = check_of(cache->quota_bytes);
-	/* the first byte written lets the usage be looked at */
-	atomic_store(&cache->written, cache->check_bytes);
+	/* soon after the first bytes the usage is looked at, but not for a name or a manifest */
+	atomic_store(&cache->written, cache->check_bytes - CHECK_FIRST_BYTES);
 	*out = TAKE(cache);
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #define OPEN_TRIES 16
 #define LOCK_TRIES 200 /* of 10 ms */
@@ -299,21 +300,18 @@ void layer_dir_punch(const struct layer_dir *dir, uint64_t offset, uint64_t size
 
 static bool sum_is_right(const struct layer_dir *dir, const struct span_entry *entry)
 {
-	AUTO(hasher) hasher = hasher_new(DIGEST_SHA256);
+	XXH3_state_t *state = XXH3_createState();
 	auto_free void *piece = mem_new(PIECE_BYTES);
-	for (uint64_t at = 0; at < entry->size; at += PIECE_BYTES) {
+	bool good = state && XXH3_64bits_reset(state) == XXH_OK;
+	for (uint64_t at = 0; at < entry->size && good; at += PIECE_BYTES) {
 		uint64_t left = entry->size - at;
 		size_t n = left < PIECE_BYTES ? (size_t)left : PIECE_BYTES;
-		if (!layer_dir_pread(dir, piece, n, entry->offset + at))
-			return false;
-		hasher_add(hasher, piece, n);
+		good = layer_dir_pread(dir, piece, n, entry->offset + at) &&
+		       XXH3_64bits_update(state, piece, n) == XXH_OK;
 	}
-	struct digest digest;
-	hasher_finish(hasher, &digest);
-	uint64_t sum = 0;
-	for (size_t i = 8; i > 0; i--)
-		sum = sum << 8 | digest.bytes[i - 1];
-	return sum == entry->sum;
+	good = good && XXH3_64bits_digest(state) == entry->sum;
+	(void)XXH3_freeState(state);
+	return good;
 }
 
 int layer_dir_check(struct layer_dir *dir, uint32_t span, const struct span_entry *entry)

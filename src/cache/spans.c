@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "cache/layer-dir.h"
 
@@ -22,6 +23,11 @@ struct cache_spans {
 	struct layer_dir layer;		/* its map is never NULL */
 	struct cache_tmp tmp;		/* while it has no name */
 	_Atomic uint64_t unnamed_bytes; /* written meanwhile */
+	/* while it is appended to, by one thread: */
+	XXH3_state_t *sum; /* owned; of the span that is coming */
+	uint32_t number;   /* of it */
+	uint64_t start, end;
+	bool broken; /* some of its bytes were not kept */
 };
 
 static struct cache_spans *make(struct cache *cache)
@@ -38,6 +44,7 @@ void cache_spans_free(struct cache_spans *spans)
 	layer_dir_touch(&spans->layer);
 	layer_dir_release(&spans->layer);
 	cache_tmp_release(&spans->tmp, spans->cache);
+	(void)XXH3_freeState(spans->sum);
 	free(spans);
 }
 
@@ -219,8 +226,9 @@ static int write_at(int fd, const void *data, size_t size, uint64_t offset, stru
 
 /* 1: written; 0: it was there.  The lock is held. */
 static int fill(struct cache_spans *spans, const struct cache_span *span, const void *data,
-		uint64_t sum, struct err *err)
+		struct err *err)
 {
+	uint64_t sum = XXH3_64bits(data, span->size);
 	struct layer_dir *layer = &spans->layer;
 	struct span_entry is;
 	struct span_entry entry = { .sum = sum, .offset = span->offset, .size = span->size };
@@ -241,7 +249,7 @@ static int fill(struct cache_spans *spans, const struct cache_span *span, const 
 /*
  * What has no name cannot be evicted: more than half of the quota would drive out all the others.
  */
-static bool takes_too_much(struct cache_spans *spans, uint32_t size)
+static bool takes_too_much(struct cache_spans *spans, uint64_t size)
 {
 	if (spans->tmp.name[0] == '\0')
 		return false;
@@ -252,7 +260,7 @@ static bool takes_too_much(struct cache_spans *spans, uint32_t size)
 }
 
 int cache_spans_write(struct cache_spans *spans, const struct cache_span *span, const void *data,
-		      uint64_t sum, struct err *err)
+		      struct err *err)
 {
 	struct layer_dir *layer = &spans->layer;
 	uint64_t end;
@@ -270,7 +278,7 @@ int cache_spans_write(struct cache_spans *spans, const struct cache_span *span, 
 	if (r == 0)
 		return 0; /* it is being written, or evicted, by another */
 	if (r > 0) {
-		r = fill(spans, span, data, sum, err);
+		r = fill(spans, span, data, err);
 		span_map_unlock(layer->map, SPAN_LOCK_WRITE, span->number);
 	} else {
 		r = err_errno(err, -r, "lock the cache");
@@ -280,6 +288,61 @@ int cache_spans_write(struct cache_spans *spans, const struct cache_span *span, 
 	if (r > 0)
 		cache_wrote(spans->cache, span->size);
 	return 0;
+}
+
+/* ---- appending, while there is no name */
+
+static bool keeps(const struct cache_spans *spans)
+{
+	return spans->tmp.name[0] != '\0' && cache_writable(spans->cache);
+}
+
+int cache_spans_append(struct cache_spans *spans, const void *data, size_t size, struct err *err)
+{
+	uint64_t at = spans->end;
+	if (!add_ok(at, size, &spans->end) || spans->end > SPAN_MAP_STREAM_MAX_BYTES)
+		return err_set(err, E2BIG, "a stream too long to keep");
+	spans->broken = spans->broken || !keeps(spans) || takes_too_much(spans, size);
+	if (spans->broken)
+		return 0;
+	if (!spans->sum)
+		spans->sum = XXH3_createState();
+	if (!spans->sum || (at == spans->start && XXH3_64bits_reset(spans->sum) != XXH_OK) ||
+	    XXH3_64bits_update(spans->sum, data, size) != XXH_OK)
+		return err_set(err, ENOMEM, "out of memory for a checksum");
+	int r = cache_fail(spans->cache, write_at(spans->layer.stream, data, size, at, err));
+	spans->broken = r < 0;
+	return r;
+}
+
+static int describe_next(struct cache_spans *spans, struct err *err)
+{
+	struct span_map *map = spans->layer.map;
+	const struct span_entry entry = { .sum = XXH3_64bits_digest(spans->sum),
+					  .offset = spans->start,
+					  .size = (uint32_t)(spans->end - spans->start) };
+	int r = span_map_grow(map, spans->number + 1, err);
+	if (r < 0)
+		return r;
+	span_map_describe(map, spans->number, &entry);
+	span_map_mark(map, spans->number);
+	cache_wrote(spans->cache, entry.size);
+	return 0;
+}
+
+int cache_spans_cut(struct cache_spans *spans, struct err *err)
+{
+	int r = 0;
+	if (spans->end - spans->start > UINT32_MAX || spans->number >= SPAN_MAP_SPANS_MAX)
+		return err_set(err, E2BIG, "span number %u", spans->number);
+	if (spans->broken)
+		layer_dir_punch(&spans->layer, spans->start, spans->end - spans->start);
+	else if (spans->end > spans->start)
+		r = describe_next(spans, err);
+	spans->start = spans->end;
+	spans->number++;
+	spans->broken = false;
+	return r;
 }
 
 /* ---- who fetches */

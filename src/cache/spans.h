@@ -4,7 +4,7 @@
  *
  *	layers/ALG-HEX.LAYOUT/stream	the decoded stream, sparse
  *	layers/ALG-HEX.LAYOUT/map	header, then a record a span (cache/span-map.h):
- *		u64 sum		the first 8 bytes of SHA-256 of the span's bytes
+ *		u64 sum		XXH3 of the span's bytes: against accidents, not against anybody
  *		u32 boot	which boot wrote it (hash of the kernel's boot_id); 0: not present
  *		u32 generation	rises whenever the span comes or goes
  *		u64 offset	where in the stream, so that who does not know the table can
@@ -48,6 +48,13 @@ DEFINE_AUTO(cache_spans)
  */
 MUST_USE int cache_spans_new(struct cache_spans **out, struct cache *cache, struct err *err);
 /*
+ * Meanwhile the stream comes in pieces, from its start on: SIZE more bytes.  Then: all that came
+ * since the last cut is the next span, from number 0 on.  After a failure nothing more is kept.
+ */
+MUST_USE int cache_spans_append(struct cache_spans *spans, const void *data, size_t size,
+				struct err *err);
+MUST_USE int cache_spans_cut(struct cache_spans *spans, struct err *err);
+/*
  * The scan was right: from now on others find it.  When another process was faster, its bytes are
  * used and ours dropped (unless it is gone and left less).  Where it cannot be given its name, say
  * on a full disk, it serves what it has until it is freed.  -EINVAL, -E2BIG wrong numbers; -ENOMEM.
@@ -67,12 +74,12 @@ int cache_spans_read(struct cache_spans *spans, const struct cache_span *span, v
 		     size_t size, uint32_t at);
 
 /*
- * Keep a span's verified bytes.  SUM: the first 8 bytes of their SHA-256, little-endian.  A failure
- * (-ENOSPC ...) turns writing off; the caller goes on without.  Needs no lock of its caller; 0 says
- * not that they were kept: not where writing is off, nor while another writes or evicts the same.
+ * Keep a span's verified bytes.  A failure (-ENOSPC ...) turns writing off; the caller goes on
+ * without.  Needs no lock of its caller; 0 says not that they were kept: not where writing is off,
+ * nor while another writes or evicts the same.
  */
 MUST_USE int cache_spans_write(struct cache_spans *spans, const struct cache_span *span,
-			       const void *data, uint64_t sum, struct err *err);
+			       const void *data, struct err *err);
 
 /*
  * One process fills a span: true when we hold it (others wait or go elsewhere) until

@@ -85,7 +85,9 @@ bool indexer_check(const struct gzip_inflate *inflate)
 {
 	auto_free struct sample *s = mem_new(sizeof(*s));
 	auto_free uint8_t *out = mem_new(SAMPLE_BYTES + 1);
-	const struct indexer_options options = { DISTANCE_BYTES, decode_from, s };
+	const struct indexer_options options = { .distance = DISTANCE_BYTES,
+						 .found = decode_from,
+						 .arg = s };
 	AUTO(indexer) x = NULL;
 	write_plain(s->plain);
 	if (!write_gzip(s) || indexer_new_by(&x, inflate, CODEC_GZIP, &options, NULL) < 0)

@@ -135,7 +135,9 @@ int indexer_new_by(struct indexer **out, const struct gzip_inflate *inflate, enu
 	x->watch.start = codec == CODEC_ZSTD ? frame_started : member_started;
 	x->plain = codec == CODEC_NONE;
 	int r = 0;
-	if (codec == CODEC_GZIP)
+	if (codec == CODEC_GZIP && options->members_only)
+		x->decoder = gzip_decoder_watched(inflate, inflate->new (), &x->watch);
+	else if (codec == CODEC_GZIP)
 		x->decoder = gzip_indexer_new(x, inflate);
 	else if (codec == CODEC_ZSTD)
 		r = zstd_decoder_new(&x->decoder, &x->watch, err);

@@ -31,6 +31,8 @@ struct indexer_options {
 	uint64_t distance; /* of output, bytes */
 	int (*found)(void *arg, const struct indexer_point *point, struct err *err);
 	void *arg; /* borrowed */
+	/* Of gzip only members are wanted: they are reported before output behind them is out. */
+	bool members_only;
 };
 
 struct indexer;

@@ -14,7 +14,7 @@
 #include "base/cursor.h"
 #include "codec/span.h"
 
-#define PACK_LEVEL 6
+#define PACK_LEVEL 4
 #define MEMORY_LEVEL 6	 /* enough for a few kilobytes, and quick to set up */
 #define RUN_HEAD_BYTES 4 /* as many zeros are better written out */
 #define RUNS_MAX_BYTES ((size_t)SPAN_WINDOW_BYTES + RUN_HEAD_BYTES)

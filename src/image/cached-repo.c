@@ -33,6 +33,17 @@ static struct cached_repo *of(struct repo *repo)
 
 /* --- the files --- */
 
+/* Is it in the cache already?  Asking also says that it is of use. */
+static bool has_file(struct cached_repo *c, const struct digest *digest, const struct str *file)
+{
+	struct cache_map map = { 0 };
+	if (cache_get(c->cache, CACHE_DOCUMENT, digest, &map, NULL) < 0 || !map.data)
+		return false;
+	bool same = map.size == file->length && memcmp(map.data, file->data, map.size) == 0;
+	cache_map_release(&map);
+	return same;
+}
+
 static void put_document(struct cached_repo *c, const struct digest *digest, const char *media_type,
 			 const void *bytes, size_t size)
 {
@@ -44,7 +55,7 @@ static void put_document(struct cached_repo *c, const struct digest *digest, con
 	str_add(&file, media_type);
 	str_addc(&file, '\0');
 	str_addn(&file, bytes, size);
-	if (!file.failed &&
+	if (!file.failed && !has_file(c, digest, &file) &&
 	    cache_put(c->cache, CACHE_DOCUMENT, digest, file.data, file.length, &err) < 0)
 		log_debug("'%s' is not kept: %s", digest_show(digest), err_text(&err));
 }
@@ -113,8 +124,9 @@ static bool is_away(int r)
 	return r == -EAGAIN || r == -ETIMEDOUT || r == -EPROTO;
 }
 
-/* What REF named the last time, when that is known. */
-static bool recall(struct cached_repo *c, const struct ref *ref, struct document *out)
+/* What REF named the last time, when that is known, and when that was. */
+static bool recall(struct cached_repo *c, const struct ref *ref, struct document *out,
+		   int64_t *when_s)
 {
 	struct digest digest;
 	int64_t when;
@@ -122,26 +134,35 @@ static bool recall(struct cached_repo *c, const struct ref *ref, struct document
 		return false;
 	if (digest_known(&ref->digest) && !digest_equal(&ref->digest, &digest))
 		return false;
-	if (!get_document(c, &digest, out))
-		return false;
-	atomic_store(&c->stale_since, when);
-	return true;
+	*when_s = when;
+	return get_document(c, &digest, out);
 }
 
 static int cached_resolve(struct repo *repo, const struct ref *ref, struct document *out,
 			  struct err *err)
 {
 	struct cached_repo *c = of(repo);
+	struct document known = { 0 };
 	struct err why = { 0 };
+	int64_t when = 0;
+	/* what a digest names does not change */
+	if (digest_known(&ref->digest) && get_document(c, &ref->digest, out))
+		return 0;
+	bool recalled = recall(c, ref, &known, &when);
+	repo_hurry(c->under, recalled);
 	int r = repo_resolve(c->under, ref, out, &why);
+	repo_hurry(c->under, false);
+	if (r < 0 && is_away(r) && recalled) {
+		log_debug("'%s' is what it was: %s", esc(repo->name), err_text(&why));
+		atomic_store(&c->stale_since, when);
+		*out = known;
+		return 0;
+	}
+	document_release(&known);
 	if (r == 0) {
 		const struct descriptor *d = &out->descriptor;
 		put_document(c, &d->digest, d->media_type, out->bytes, out->size);
 		put_name(c, &d->digest);
-		return 0;
-	}
-	if (is_away(r) && recall(c, ref, out)) {
-		log_debug("'%s' is what it was: %s", esc(repo->name), err_text(&why));
 		return 0;
 	}
 	if (err)

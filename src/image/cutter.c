@@ -1,8 +1,8 @@
 /*
- * Bytes are held back until it is known where the next point is, or until more than a span's
- * worth is held: then the span ends at its maximum, and those behind it begin decoding at the same
- * point and pass over what was before.  So a point that comes late only costs a group, never a
- * wrong table.
+ * Nothing is held back: bytes are hashed and go to the cache as they come, and a span ends where
+ * the next point is.  Without one it ends before it is too large, and those behind it begin
+ * decoding at the same point and pass over what was before.  So a point that comes late only costs
+ * a group, never a wrong table.
  *
  * Which blob bytes a span needs is known when the point behind it is: spans are put together with
  * points at the end, from two lists.
@@ -12,9 +12,6 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-
-/* Points are reported at most this much behind their place. */
-#define LATE_BYTES (512u * 1024)
 
 struct cut_point {
 	uint64_t in, out;
@@ -26,7 +23,7 @@ struct cut_point {
 struct cut_span {
 	uint64_t offset;
 	uint32_t size;
-	uint8_t digest[32];
+	struct hash_place behind;
 };
 
 struct cutter {
@@ -36,22 +33,17 @@ struct cutter {
 	struct cut_point *points;
 	size_t point_count, point_capacity;
 	/* the reader's thread: */
-	size_t next;   /* the first point that may lie behind start */
-	uint8_t *hold; /* owned; bytes from start on */
-	size_t held, room;
-	uint64_t start; /* of the span being gathered */
-	bool ended;
-	struct cut_span *spans; /* owned */
+	struct hash_chain *chain; /* owned; of all bytes */
+	size_t next;		  /* the first point that can end the span */
+	uint64_t start, at;	  /* of the span that is gathered; of what comes */
+	struct cut_span *spans;	  /* owned */
 	size_t span_count, span_capacity;
 };
 
 struct cutter *cutter_new(struct cache_spans *spans, uint32_t span_max_bytes)
 {
-	struct cutter *c = mem_make(struct cutter, .kept = spans, .span_max = span_max_bytes,
-				    .room = (size_t)span_max_bytes + 2 * LATE_BYTES,
-				    .mutex = PTHREAD_MUTEX_INITIALIZER);
-	c->hold = mem_new(c->room);
-	return c;
+	return mem_make(struct cutter, .kept = spans, .span_max = span_max_bytes,
+			.chain = hash_chain_new(NULL), .mutex = PTHREAD_MUTEX_INITIALIZER);
 }
 
 void cutter_free(struct cutter *c)
@@ -61,7 +53,7 @@ void cutter_free(struct cutter *c)
 	for (size_t i = 0; i < c->point_count; i++)
 		free(c->points[i].window);
 	free(c->points);
-	free(c->hold);
+	hash_chain_free(c->chain);
 	free(c->spans);
 	free(c);
 }
@@ -88,98 +80,86 @@ int cutter_point(void *cutter, const struct indexer_point *point, struct err *er
 	return 0;
 }
 
-/* Where the first point behind the span's start is; UINT64_MAX: not known yet. */
+/*
+ * Where the first point is that can end the span, UINT64_MAX: nowhere yet.  One that came to be
+ * known too late, behind bytes that are gone, cannot.
+ */
 static uint64_t next_point(struct cutter *c)
 {
 	LOCKED(&c->mutex);
-	while (c->next < c->point_count && c->points[c->next].out <= c->start)
+	while (c->next < c->point_count &&
+	       (c->points[c->next].out <= c->start || c->points[c->next].out < c->at))
 		c->next++;
 	return c->next < c->point_count ? c->points[c->next].out : UINT64_MAX;
 }
 
 /*
- * How many of the held bytes make a span now; 0: more have to come first.  What is cut must not
- * depend on when a point comes to be known, as long as that is within LATE_BYTES: then the same
- * layer always gets the same table.
+ * Where the span ends, as far as that is known: at the next point, or early enough before its most
+ * that no small rest is left in front of a point.  What is cut must not depend on when a point
+ * comes to be known, as long as that is in time: then the same layer always gets the same table.
  */
-static size_t cut_size(struct cutter *c)
+static uint64_t span_end(struct cutter *c)
 {
-	uint64_t length = next_point(c) - c->start; /* huge: it is not known */
-	size_t wanted = c->span_max;
-	if (length <= c->span_max)
-		wanted = (size_t)length;
-	else if (length <= c->span_max + LATE_BYTES &&
-		 length / 2 <= c->span_max) /* no small rest */
-		wanted = (size_t)length / 2;
-	else if (length > c->room && c->held < c->room && !c->ended)
-		return 0;
-	if (c->held >= wanted)
-		return wanted;
-	return c->ended ? c->held : 0;
+	uint64_t point = next_point(c), most = c->start + c->span_max;
+	uint64_t early = most - c->span_max / CUTTER_NEAR_PART;
+	if (point <= most)
+		return point;
+	return early > c->at ? early : c->at;
 }
 
-static uint64_t first_eight(const uint8_t *digest)
+/* A cache that is full is no reason to fail: what is not in it is fetched again. */
+static void keep(struct cutter *c, int r)
 {
-	uint64_t sum = 0;
-	for (int i = 7; i >= 0; i--)
-		sum = sum << 8 | digest[i];
-	return sum;
-}
-
-static void keep(struct cutter *c, const struct cut_span *span)
-{
-	const struct cache_span place = { .number = (uint32_t)c->span_count,
-					  .offset = span->offset,
-					  .size = span->size };
-	/* a cache that is full is no reason to fail: what is not in it is fetched again */
-	if (c->kept &&
-	    cache_spans_write(c->kept, &place, c->hold, first_eight(span->digest), NULL) < 0)
+	if (r < 0)
 		c->kept = NULL;
 }
 
-static int cut(struct cutter *c, size_t size, struct err *err)
+static int cut(struct cutter *c, struct err *err)
 {
-	struct cut_span span = { .offset = c->start, .size = (uint32_t)size };
-	struct digest digest;
+	struct cut_span span = { .offset = c->start, .size = (uint32_t)(c->at - c->start) };
 	if (c->span_count >= TABLE_SPANS_MAX)
 		return err_set(err, E2BIG, "more than %u spans", TABLE_SPANS_MAX);
-	digest_of(&digest, DIGEST_SHA256, c->hold, size);
-	memcpy(span.digest, digest.bytes, sizeof(span.digest));
-	keep(c, &span);
+	hash_chain_place(c->chain, &span.behind);
 	c->spans = mem_grow(c->spans, &c->span_capacity, c->span_count, sizeof(*c->spans));
 	c->spans[c->span_count++] = span;
-	c->start += size;
-	c->held -= size;
-	memmove(c->hold, c->hold + size, c->held);
+	c->start = c->at;
+	if (c->kept)
+		keep(c, cache_spans_cut(c->kept, NULL));
 	return 0;
 }
 
-static int cut_ready(struct cutter *c, struct err *err)
+/* SIZE bytes, none of them behind the span's end. */
+static void gather(struct cutter *c, const uint8_t *data, size_t size)
 {
-	for (size_t size; (size = cut_size(c)) > 0;) {
-		int r = cut(c, size, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
+	if (size == 0)
+		return;
+	hash_chain_add(c->chain, data, size);
+	if (c->kept)
+		keep(c, cache_spans_append(c->kept, data, size, NULL));
+	c->at += size;
 }
 
 int cutter_add(struct cutter *c, const void *data, size_t size, struct err *err)
 {
-	const uint8_t *at = data;
-	c->ended = size == 0;
+	const uint8_t *from = data;
+	bool ended = size == 0;
 	while (size > 0) {
-		size_t n = c->room - c->held;
-		n = n < size ? n : size;
-		memcpy(c->hold + c->held, at, n);
-		c->held += n;
-		at += n;
+		uint64_t left = span_end(c) - c->at;
+		size_t n = left < size ? (size_t)left : size;
+		gather(c, from, n);
+		from += n;
 		size -= n;
-		int r = cut_ready(c, err);
+		/* is it the end, now that more is known? */
+		int r = c->at > c->start && c->at == span_end(c) ? cut(c, err) : 0;
 		if (r < 0)
 			return r;
 	}
-	return c->ended ? cut_ready(c, err) : 0;
+	return ended && c->at > c->start ? cut(c, err) : 0;
+}
+
+void cutter_digest(struct cutter *c, struct digest *out)
+{
+	hash_chain_finish(c->chain, out);
 }
 
 /* The end of what has to be fetched for a span: where the point behind it begins. */
@@ -211,12 +191,13 @@ int cutter_build(const struct cutter *c, struct table_builder *builder, uint64_t
 			.stream_size = s->size,
 			.start = p->start,
 			.bits = p->bits,
-			.has_digest = 1,
+			.has_digest = TABLE_DIGEST_CHAIN,
 		};
-		memcpy(span.digest, s->digest, sizeof(span.digest));
+		memcpy(span.digest, s->behind.chain, sizeof(span.digest));
 		int r = table_builder_span(builder, &span, p->window, p->window_size, err);
 		if (r < 0)
 			return r;
+		table_builder_rest(builder, s->behind.rest);
 	}
 	return 0;
 }
@@ -228,5 +209,5 @@ uint32_t cutter_span_count(const struct cutter *c)
 
 uint64_t cutter_stream_size(const struct cutter *c)
 {
-	return c->start;
+	return c->at;
 }

@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/digest.h"
-
 #define PASSED_BYTES (64u * 1024)
 
 struct fetch_decode {
@@ -57,19 +55,19 @@ uint32_t fetch_decode_next(const struct fetch_decode *decode)
 }
 
 /* Give the next span out: its bytes, or R. */
-static void give(struct fetch_decode *d, uint64_t sum, int r, const struct err *err)
+static void give(struct fetch_decode *d, int r, const struct err *err)
 {
 	uint8_t *bytes = TAKE(d->bytes);
 	uint32_t span = d->next++;
 	d->filled = 0;
-	d->options.out(d->options.arg, span, &bytes, sum, r, err);
+	d->options.out(d->options.arg, span, &bytes, r, err);
 	free(bytes);
 }
 
 static void pass_by(struct fetch_decode *d)
 {
 	free(TAKE(d->bytes));
-	give(d, 0, 0, NULL);
+	give(d, 0, NULL);
 }
 
 static void close_unit(struct fetch_decode *d)
@@ -89,24 +87,9 @@ static void fail_unit(struct fetch_decode *d, int r, const struct err *err)
 	free(TAKE(d->bytes));
 	while (d->next <= d->unit.last) {
 		bool taken = takes(d, d->next);
-		give(d, 0, taken ? r : 0, taken ? err : NULL);
+		give(d, taken ? r : 0, taken ? err : NULL);
 	}
 	close_unit(d);
-}
-
-static int verify(const struct fetch_decode *d, const struct table_span *span, uint64_t *sum,
-		  struct err *err)
-{
-	struct digest digest;
-	digest_of(&digest, DIGEST_SHA256, d->bytes, span->stream_size);
-	if (span->has_digest && memcmp(digest.bytes, span->digest, sizeof(span->digest)) != 0)
-		return err_set(err, EBADMSG, "do not match their digest");
-	if (!span->has_digest && table_kind(d->options.table) != TABLE_TAR)
-		return err_set(err, EBADMSG, "have no digest to be held against");
-	*sum = 0;
-	for (size_t i = 8; i > 0; i--)
-		*sum = *sum << 8 | digest.bytes[i - 1];
-	return 0;
 }
 
 /* Which spans of the unit are taken; the last of them ends it. */
@@ -204,11 +187,10 @@ static int advance(struct fetch_decode *d, size_t n, struct err *err)
 		pass_by(d);
 		return 0;
 	}
-	uint64_t sum = 0;
-	int r = verify(d, span, &sum, err);
+	int r = table_verify(d->options.table, d->next, d->bytes, err);
 	if (r < 0)
 		free(TAKE(d->bytes));
-	give(d, sum, r, r < 0 ? err : NULL);
+	give(d, r, r < 0 ? err : NULL);
 	return 0;
 }
 

@@ -16,12 +16,10 @@ struct fetch_decode_options {
 	bool (*begin)(void *arg, uint32_t first, uint32_t last);
 	bool (*take)(void *arg, uint32_t span); /* is it to be decoded? */
 	/*
-	 * Called once for each span, rising: its bytes (*DATA may be taken over) and the first 8
-	 * bytes of their SHA-256; DATA NULL and R 0: passed by; DATA NULL and R < 0: what it is
-	 * not.
+	 * Called once for each span, rising: its bytes (*DATA may be taken over); DATA NULL and R
+	 * 0: passed by; DATA NULL and R < 0: what it is not.
 	 */
-	void (*out)(void *arg, uint32_t span, uint8_t **data, uint64_t sum, int r,
-		    const struct err *err);
+	void (*out)(void *arg, uint32_t span, uint8_t **data, int r, const struct err *err);
 	void *arg;
 };
 

@@ -212,13 +212,13 @@ static struct fetch_wait *pass(const struct transfer *t, uint32_t span, struct f
 	return fetch_flight_take(f, key);
 }
 
-static void keep_span(const struct transfer *t, uint32_t span, uint8_t *data, uint64_t sum)
+static void keep_span(const struct transfer *t, uint32_t span, uint8_t *data)
 {
 	struct cache_span at = fetch_cache_span(t->layer, span);
 	AUTO(fetch_bytes) bytes = fetch_bytes_new(data, at.size);
 	fetch_answer(t->f, take_waits(t, span), bytes->data, 0, NULL);
 	struct err err = { 0 };
-	if (cache_spans_write(spans_of(t), &at, bytes->data, sum, &err) < 0)
+	if (cache_spans_write(spans_of(t), &at, bytes->data, &err) < 0)
 		log_debug("span %u of layer %zu is not kept: %s", span, t->run->layer + 1,
 			  err_text(&err));
 	bool kept = cache_spans_has(spans_of(t), span);
@@ -294,14 +294,13 @@ static void pass_by(const struct transfer *t, uint32_t span)
 		fetch_settle(t->f);
 }
 
-static void span_out(void *arg, uint32_t span, uint8_t **data, uint64_t sum, int r,
-		     const struct err *err)
+static void span_out(void *arg, uint32_t span, uint8_t **data, int r, const struct err *err)
 {
 	const struct transfer *t = arg;
 	if (r < 0)
 		fail_span(t, span, r, err);
 	else if (*data)
-		keep_span(t, span, TAKE(*data), sum);
+		keep_span(t, span, TAKE(*data));
 	else
 		pass_by(t, span);
 }

@@ -1,220 +1,226 @@
 /*
  * A layer whose table was only found, streamed once as a whole: the pass (pass.h) holds blob digest
- * and diffID against manifest and config, and the spans that are missing are cut out of the
- * compressed bytes as they go by, so that the blob is downloaded once for both.
+ * and diffID against manifest and config, and the spans that are missing are cut out of what it
+ * decodes, so that the blob is downloaded and decoded once for both.
  *
- * Spans are in the order of the blob; bytes from where the first missing one begins are held until
- * its group is complete.
+ * A span begins so many bytes behind a member or frame of the blob.  Where in the stream these
+ * begin the decoding thread sees; the reading thread, which comes behind it, takes the bytes. Spans
+ * that begin anywhere else are left to whoever reads them.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "codec/indexer.h"
 #include "image/lazy-internal.h"
 #include "image/pass.h"
 #include "image/table-store.h"
 
-#define HELD_MAX_BYTES (96u * 1024 * 1024) /* a group of more is left to whoever reads it */
+/* Spans from FIRST on that begin decoding there: at OUT in the stream. */
+struct start {
+	uint32_t first;
+	uint64_t out;
+};
 
 struct verify {
 	struct lazy *lazy;	  /* borrowed */
 	struct lazy_layer *layer; /* borrowed */
 	struct pass pass;
-	struct decoder *decoder; /* owned */
-	uint32_t next;		 /* the first span that was not dealt with */
-	uint64_t at;		 /* in the blob: what comes next */
-	uint64_t from;		 /* in the blob: where the held bytes begin */
-	uint8_t *held;		 /* owned */
-	size_t size, capacity;
+
+	/* the decoding thread */
+	struct indexer *indexer; /* owned; NULL: the blob is the stream */
+	struct decoder *decoder; /* owned; then this one */
+	uint32_t looked;	 /* spans before it begin before what comes */
+
+	pthread_mutex_t mutex; /* guards starts, start_count, start_capacity */
+	struct start *starts;  /* owned */
+	size_t start_count, start_capacity;
+
+	/* the reading thread */
+	size_t taken;	   /* of starts */
+	struct start from; /* where the span TARGET begins decoding */
+	uint32_t target;
+	bool aiming;	/* there is a target: */
+	uint64_t place; /* of it in the stream, not before AT */
+	uint64_t at;	/* in the stream: what comes next */
+	uint8_t *bytes; /* owned: of the target, as far as they came */
+	size_t filled;
 };
 
-/* --- one group --- */
-
-/* Decode SIZE bytes into BUF; -EBADMSG when there are fewer. */
-static int decode(struct span_decoder *decoder, struct decoder_io *io, uint8_t *buf, size_t size,
-		  struct err *err)
-{
-	io->out = buf;
-	io->out_size = size;
-	while (io->out_size > 0) {
-		size_t in = io->in_size, out = io->out_size;
-		int r = span_decoder_run(decoder, io, err);
-		if (r < 0)
-			return r;
-		if (io->in_size == in && io->out_size == out)
-			return err_set(err, EBADMSG, "a span ends early");
-	}
-	return 0;
-}
-
-static int skip(struct span_decoder *decoder, struct decoder_io *io, uint64_t size, struct err *err)
-{
-	uint8_t scratch[16 * 1024];
-	while (size > 0) {
-		size_t n = size < sizeof(scratch) ? (size_t)size : sizeof(scratch);
-		int r = decode(decoder, io, scratch, n, err);
-		if (r < 0)
-			return r;
-		size -= n;
-	}
-	return 0;
-}
-
-static uint64_t first_eight(const uint8_t *digest)
-{
-	uint64_t sum = 0;
-	for (int i = 7; i >= 0; i--)
-		sum = sum << 8 | digest[i];
-	return sum;
-}
+/* --- a span --- */
 
 static void keep(struct verify *v, uint32_t number, const uint8_t *data)
 {
 	const struct table_span *s = table_span(v->layer->table, number);
 	const struct cache_span place = { number, s->stream_offset, s->stream_size };
-	struct digest digest;
-	digest_of(&digest, DIGEST_SHA256, data, s->stream_size);
-	if (s->has_digest && memcmp(digest.bytes, s->digest, sizeof(s->digest)) != 0) {
-		log_debug("layer '%s': span %u is wrong", digest_show(v->layer->key), number);
+	struct err err = { 0 };
+	if (table_verify(v->layer->table, number, data, &err) < 0) {
+		log_debug("layer '%s': span %u: its bytes %s", digest_show(v->layer->key), number,
+			  err_text(&err));
 		return;
 	}
 	if (!cache_spans_trylock(v->layer->spans, number))
 		return; /* somebody else is at it */
 	if (!cache_spans_has(v->layer->spans, number))
-		IGNORE(cache_spans_write(v->layer->spans, &place, data, first_eight(digest.bytes),
-					 NULL));
+		IGNORE(cache_spans_write(v->layer->spans, &place, data, NULL));
 	cache_spans_unlock(v->layer->spans, number);
 }
 
-/* Spans FIRST up to END, which begin decoding at the same place; all their bytes are held. */
-static int cut_group(struct verify *v, uint32_t first, uint32_t end, struct err *err)
+/* The next start that is known. */
+static bool take_start(struct verify *v)
 {
 	const struct table *table = v->layer->table;
-	const struct span_point point = table_point(table, first);
-	uint64_t start = table_span(table, first)->blob_offset, done = 0;
-	struct decoder_io io = { .in = v->held + (start - v->from),
-				 .in_size = v->size - (size_t)(start - v->from) };
-	AUTO(span_decoder) decoder = NULL;
-	int r = span_decoder_new(&decoder, &point, err);
-	for (uint32_t i = first; r == 0 && i < end; i++) {
-		const struct table_span *s = table_span(table, i);
-		void *memory = NULL;
-		r = skip(decoder, &io, s->skip - done, err);
-		if (r == 0)
-			r = mem_try(&memory, s->stream_size, 1, err);
-		auto_free uint8_t *data = memory;
-		if (r == 0)
-			r = decode(decoder, &io, data, s->stream_size, err);
-		if (r == 0)
-			keep(v, i, data);
-		done = s->skip + s->stream_size;
+	if (!v->indexer) { /* each span is its own */
+		uint32_t next = v->taken++ ? v->target + 1 : 0;
+		if (next >= table_span_count(table) ||
+		    table_span(table, next)->start != SPAN_STORED)
+			return false;
+		v->from = (struct start){ next, table_span(table, next)->blob_offset };
+		return true;
 	}
-	return r;
-}
-
-/* --- the bytes that go by --- */
-
-/* The next group with a span that is missing: its spans, and the blob's bytes it needs. */
-static bool next_group(struct verify *v, uint32_t *end, uint64_t *from, uint64_t *to)
-{
-	const struct table *table = v->layer->table;
-	uint32_t count = table_span_count(table);
-	while (v->next < count && cache_spans_has(v->layer->spans, v->next))
-		v->next++;
-	if (v->next == count)
+	LOCKED(&v->mutex);
+	if (v->taken == v->start_count)
 		return false;
-	*from = *to = table_span(table, v->next)->blob_offset;
-	while (v->next > 0 && table_span(table, v->next - 1)->blob_offset == *from)
-		v->next--;
-	for (*end = v->next; *end < count; ++*end) {
-		const struct table_span *s = table_span(table, *end);
-		if (s->blob_offset != *from)
-			break;
-		*to = s->blob_offset + s->blob_size > *to ? s->blob_offset + s->blob_size : *to;
-	}
+	v->from = v->starts[v->taken++];
 	return true;
 }
 
-static void drop_before(struct verify *v, uint64_t from)
+/* The span behind the target, if it begins decoding at the same place; else at the next start. */
+static bool next_span(struct verify *v)
 {
-	size_t n = from - v->from < v->size ? (size_t)(from - v->from) : v->size;
-	v->size -= n;
-	v->from += n;
-	memmove(v->held, v->held + n, v->size);
-}
-
-static void hold(struct verify *v, const uint8_t *data, size_t size)
-{
-	while (v->capacity < v->size + size)
-		v->held = mem_grow(v->held, &v->capacity, v->capacity, 1);
-	memcpy(v->held + v->size, data, size);
-	v->size += size;
-}
-
-static void pass_by(struct verify *v, const uint8_t *data, size_t size)
-{
-	uint32_t end;
-	uint64_t from, to;
-	if (size == 0)
-		return;
-	if (v->size == 0)
-		v->from = v->at;
-	hold(v, data, size);
-	v->at += size;
-	while (next_group(v, &end, &from, &to)) {
-		struct err err = { 0 };
-		bool lost = from < v->from || to - from > HELD_MAX_BYTES;
-		if (!lost && from > v->from)
-			drop_before(v, from);
-		if (!lost && to > v->at)
-			return; /* more has to come */
-		if (!lost && cut_group(v, v->next, end, &err) < 0)
-			log_debug("layer '%s': span %u: %s", digest_show(v->layer->key), v->next,
-				  err_text(&err));
-		v->next = end;
+	const struct table *table = v->layer->table;
+	uint32_t next = v->target + 1;
+	bool same = v->indexer && v->taken > 0 && next < table_span_count(table) &&
+		    table_span(table, next)->blob_offset ==
+			    table_span(table, v->from.first)->blob_offset;
+	if (same) {
+		v->target = next;
+		return true;
 	}
-	v->size = 0;
+	if (!take_start(v))
+		return false;
+	v->target = v->from.first;
+	return true;
+}
+
+/* Find the next span that is missing and whose bytes have not gone by. */
+static bool aim(struct verify *v)
+{
+	while (!v->aiming && next_span(v)) {
+		v->place = v->from.out + table_span(v->layer->table, v->target)->skip;
+		v->aiming = v->place >= v->at && !cache_spans_has(v->layer->spans, v->target);
+	}
+	return v->aiming;
+}
+
+/* Add to the target what of SIZE bytes at DATA is its; whether it is whole. */
+static int gather(struct verify *v, const uint8_t *data, size_t size, struct err *err)
+{
+	size_t wanted = table_span(v->layer->table, v->target)->stream_size;
+	if (!v->bytes && size >= wanted) {
+		keep(v, v->target, data);
+		return 1;
+	}
+	if (!v->bytes) {
+		void *memory = NULL;
+		int r = mem_try(&memory, wanted, 1, err);
+		if (r < 0)
+			return r;
+		v->bytes = memory;
+		v->filled = 0;
+	}
+	size_t n = wanted - v->filled < size ? wanted - v->filled : size;
+	memcpy(v->bytes + v->filled, data, n);
+	v->filled += n;
+	if (v->filled < wanted)
+		return 0;
+	keep(v, v->target, v->bytes);
+	free(TAKE(v->bytes));
+	return 1;
+}
+
+/* Bytes of the stream; the starts of all that begins in them are known. */
+static int pass_by(struct verify *v, const uint8_t *data, size_t size, struct err *err)
+{
+	uint64_t end = v->at + size;
+	while (aim(v) && v->place + v->filled < end) {
+		size_t behind = (size_t)(v->place + v->filled - v->at);
+		int r = gather(v, data + behind, size - behind, err);
+		if (r < 0)
+			return r;
+		if (r == 0)
+			break;
+		v->aiming = false;
+		v->filled = 0;
+	}
+	v->at = end;
+	return 0;
 }
 
 /* --- the pass --- */
 
+/* A member or frame begins; kept when spans begin with it. */
+static int found_start(void *arg, const struct indexer_point *point, struct err *err)
+{
+	struct verify *v = arg;
+	const struct table *table = v->layer->table;
+	(void)err;
+	while (v->looked < table_span_count(table) &&
+	       table_span(table, v->looked)->blob_offset < point->in)
+		v->looked++;
+	if (v->looked == table_span_count(table) ||
+	    table_span(table, v->looked)->blob_offset != point->in ||
+	    table_span(table, v->looked)->start != point->point.start)
+		return 0;
+	LOCKED(&v->mutex);
+	v->starts = mem_grow(v->starts, &v->start_capacity, v->start_count, sizeof(*v->starts));
+	v->starts[v->start_count++] = (struct start){ v->looked, point->out };
+	return 0;
+}
+
 static int begin(void *arg, enum codec codec, struct err *err)
 {
 	struct verify *v = arg;
-	return decoder_new(&v->decoder, codec, err);
+	const struct indexer_options options = {
+		.distance = 1, .members_only = true, .found = found_start, .arg = v
+	};
+	if (codec == CODEC_NONE)
+		return decoder_new(&v->decoder, codec, err);
+	return indexer_new(&v->indexer, codec, &options, err);
 }
 
 static int run(void *arg, struct decoder_io *io, bool input_ended, struct err *err)
 {
 	struct verify *v = arg;
-	const uint8_t *in = io->in;
 	if (lazy_fill_pause(v->lazy))
 		return err_set(err, ECANCELED, "stopped");
-	size_t size = io->in_size;
-	int r = decoder_run(v->decoder, io, input_ended, err);
-	if (r == 0)
-		pass_by(v, in, size - io->in_size);
-	return r;
+	return v->indexer ? indexer_run(v->indexer, io, input_ended, err)
+			  : decoder_run(v->decoder, io, input_ended, err);
 }
 
 static int read_all(void *arg, struct stream *stream, struct err *err)
 {
-	(void)arg;
+	struct verify *v = arg;
 	int r = 0;
 	for (size_t size = 1; r == 0 && size > 0;) {
 		const void *data;
 		r = stream_next(stream, &data, &size, err);
+		if (r == 0 && size > 0)
+			r = pass_by(v, data, size, err);
 	}
 	return r;
 }
 
 static void verify_reset(struct verify *v)
 {
+	indexer_free(TAKE(v->indexer));
 	decoder_free(TAKE(v->decoder));
-	free(TAKE(v->held));
-	v->size = v->capacity = 0;
-	v->next = 0;
+	free(TAKE(v->starts));
+	free(TAKE(v->bytes));
+	v->start_count = v->start_capacity = v->taken = v->filled = 0;
+	v->looked = v->target = 0;
 	v->at = 0;
+	v->aiming = false;
 }
 
 static int attempt(void *arg, unsigned flags, bool *again, struct err *err)
@@ -239,6 +245,7 @@ int lazy_verify(struct lazy *lazy, uint32_t layer, struct err *err)
 	__attribute__((cleanup(verify_reset))) struct verify v = {
 		.lazy = lazy,
 		.layer = l,
+		.mutex = PTHREAD_MUTEX_INITIALIZER,
 		.pass = {
 			.image = lazy->image,
 			.layer = l->number,

@@ -221,24 +221,33 @@ static void *read_thread(void *arg)
 	return NULL;
 }
 
-/* Run the three parts; all threads have ended when it returns. */
+static bool reader_hashes(const struct attempt *a)
+{
+	return a->pass->read_hashes == a->pass->image->config.diff_ids[a->pass->layer].algorithm;
+}
+
+/* Run the parts; all threads have ended when it returns. */
 static int run_threads(struct attempt *a, struct err *err)
 {
 	pthread_t hash, reader;
-	int code = pthread_create(&hash, NULL, hash_thread, a);
+	bool hashing = !reader_hashes(a);
+	if (!hashing)
+		stream_free(ring_consumer(a->ring, 0));
+	int code = hashing ? pthread_create(&hash, NULL, hash_thread, a) : 0;
 	if (code != 0)
 		return err_errno(err, code, "start a thread");
+	ring_consumer_lag(a->ring, 1, a->pass->read_lag_bytes / RING_BLOCK_BYTES);
 	code = pthread_create(&reader, NULL, read_thread, a);
-	if (code != 0) {
+	if (code != 0)
 		stream_free(ring_consumer(a->ring, 1));
-		ring_close(a->ring, -EIO);
-		pthread_join(hash, NULL);
-		return err_errno(err, code, "start a thread");
-	}
-	int r = decode_all(a, err);
+	int r = code != 0 ? err_errno(err, code, "start a thread") : decode_all(a, err);
 	ring_close(a->ring, r);
-	pthread_join(hash, NULL);
-	pthread_join(reader, NULL);
+	if (hashing)
+		pthread_join(hash, NULL);
+	if (code == 0)
+		pthread_join(reader, NULL);
+	if (!hashing)
+		a->diff_id = a->pass->read_digest;
 	return r;
 }
 

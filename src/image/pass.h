@@ -3,7 +3,7 @@
  * the decoded bytes reads them on the way.  Unpacking and scanning are such passes.
  *
  *	caller's thread   blob bytes -> size, digest -> decode -> ring
- *	hash thread       ring -> diffID
+ *	hash thread       ring -> diffID, unless the reader makes it
  *	reader's thread   ring -> read
  *
  * What was read counts only when pass_run returned 0: then size, digest and diffID were right.
@@ -31,6 +31,14 @@ struct pass {
 	int (*run)(void *arg, struct decoder_io *io, bool input_ended, struct err *err);
 	/* Reads the decoded stream (borrowed) to its end, on a thread of its own. */
 	int (*read)(void *arg, struct stream *stream, struct err *err);
+	/*
+	 * It hashes what it reads by this algorithm (0: it does not) and stores the digest; where
+	 * the diffID is of that, there is no hash thread.
+	 */
+	enum digest_algorithm read_hashes;
+	struct digest read_digest;
+	/* The reader is at least so much behind the decoder, until that is at the end. */
+	unsigned read_lag_bytes;
 	void *arg; /* borrowed */
 
 	/* counted, also when it fails; by the caller's thread */

@@ -14,6 +14,7 @@ struct ring_stream {
 	struct ring *ring; /* borrowed */
 	uint64_t position; /* blocks read; the one before it is still lent */
 	uint64_t freed;	   /* blocks given back */
+	unsigned lag;	   /* blocks that must be there behind the next one */
 	bool ended;
 };
 
@@ -38,7 +39,7 @@ static int ring_next(struct stream *stream, const void **data, size_t *size, str
 		s->freed = s->position;
 		pthread_cond_signal(&ring->emptied);
 	}
-	while (s->position == ring->published && !ring->closed)
+	while (s->position + s->lag >= ring->published && !ring->closed)
 		pthread_cond_wait(&ring->filled, &ring->mutex);
 	*size = 0;
 	if (s->position == ring->published)
@@ -123,6 +124,11 @@ void ring_close(struct ring *ring, int code)
 	ring->closed = true;
 	ring->code = code;
 	pthread_cond_broadcast(&ring->filled);
+}
+
+void ring_consumer_lag(struct ring *ring, unsigned i, unsigned lag)
+{
+	ring->consumers[i].lag = lag;
 }
 
 struct stream *ring_consumer(struct ring *ring, unsigned i)

@@ -29,6 +29,12 @@ void ring_publish(struct ring *ring, size_t size);
 void ring_close(struct ring *ring, int code);
 
 /*
+ * Consumer number I gets a block only when LAG (< RING_BLOCKS) more are there, or none will come.
+ * Before its first read.
+ */
+void ring_consumer_lag(struct ring *ring, unsigned i, unsigned lag);
+
+/*
  * What consumer number I reads, as a stream; freeing it ends the consumer, and the producer no
  * longer waits for it.  Every consumer must be taken and freed once.
  */

@@ -15,6 +15,12 @@
 #include "image/cutter.h"
 #include "image/pass.h"
 
+/*
+ * Points are reported at most 512 KiB behind their place (a probe follows 32 KiB, and a block of
+ * the ring), and have to be known a little ahead of the bytes.
+ */
+#define LAG_BYTES (SCAN_SPAN_MAX_BYTES / CUTTER_NEAR_PART + 512u * 1024)
+
 struct attempt {
 	struct pass pass;
 	struct cache *cache;	      /* borrowed */
@@ -94,6 +100,7 @@ static int add_entries(struct attempt *a, struct tar *tar, struct err *err)
 	return r;
 }
 
+/* Also the stream's digest, of all that the cutter saw. */
 static int read_tar(void *arg, struct stream *stream, struct err *err)
 {
 	static const struct stream_ops ops = { .next = cut_stream_next };
@@ -106,6 +113,7 @@ static int read_tar(void *arg, struct stream *stream, struct err *err)
 		const void *data;
 		r = stream_next(&cut.base, &data, &size, err);
 	}
+	cutter_digest(a->cutter, &a->pass.read_digest);
 	return r;
 }
 
@@ -215,6 +223,8 @@ int scan_layer(struct scan_result *out, struct image *image, size_t layer, struc
 			.begin = begin,
 			.run = run,
 			.read = read_tar,
+			.read_hashes = DIGEST_SHA256,
+			.read_lag_bytes = LAG_BYTES,
 			.arg = &a,
 		},
 	};

@@ -4,8 +4,7 @@
  * sha256, sparse windows), and leaves the decoded bytes in the cache.
  *
  *	caller's thread   blob bytes -> size, digest -> indexer -> ring
- *	hash thread       ring -> diffID
- *	tar thread        ring -> entries, extents; spans cut, hashed, written to the cache
+ *	tar thread        ring -> entries, extents; spans cut, written to the cache; diffID
  */
 #pragma once
 

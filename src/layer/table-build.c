@@ -17,6 +17,8 @@ struct table_builder {
 	struct table_extent *extents; /* owned */
 	uint32_t *contents;	      /* owned; where each one's extents begin */
 	uint8_t *windows;	      /* owned */
+	struct table_rest *rests;     /* owned; of the first rest_count spans */
+	size_t rest_count, rest_capacity;
 	size_t span_count, span_capacity, extent_count, extent_capacity, content_count,
 		content_capacity, windows_size, windows_capacity;
 };
@@ -35,6 +37,7 @@ void table_builder_free(struct table_builder *builder)
 	free(builder->extents);
 	free(builder->contents);
 	free(builder->windows);
+	free(builder->rests);
 	free(builder);
 }
 
@@ -115,6 +118,13 @@ int table_builder_span(struct table_builder *builder, const struct table_span *s
 	return 0;
 }
 
+void table_builder_rest(struct table_builder *builder, const uint8_t rest[HASH_REST_BYTES])
+{
+	struct table_builder *b = builder;
+	b->rests = mem_grow(b->rests, &b->rest_capacity, b->rest_count, sizeof(*b->rests));
+	memcpy(b->rests[b->rest_count++].bytes, rest, HASH_REST_BYTES);
+}
+
 static void put(uint8_t *file, uint64_t offset, const void *data, size_t size)
 {
 	if (size > 0)
@@ -136,6 +146,7 @@ static void put_all(const struct table_builder *b, const struct toc_parts *parts
 	put(file, at[TABLE_STRINGS], parts->strings, parts->strings_size);
 	put(file, at[TABLE_VALUES], parts->values, parts->values_size);
 	put(file, at[TABLE_WINDOWS], b->windows, b->windows_size);
+	put(file, at[TABLE_RESTS], b->rests, b->rest_count * sizeof(*b->rests));
 }
 
 int table_builder_finish(struct table_builder *builder, void **out, size_t *size, struct err *err)
@@ -157,6 +168,7 @@ int table_builder_finish(struct table_builder *builder, void **out, size_t *size
 			[TABLE_STRINGS] = parts.strings_size,
 			[TABLE_VALUES] = parts.values_size,
 			[TABLE_WINDOWS] = b->windows_size,
+			[TABLE_RESTS] = b->rest_count,
 		},
 	};
 	uint64_t offsets[TABLE_SECTIONS + 1];

@@ -23,13 +23,26 @@ static int bad_span(uint32_t i, const char *what, struct err *err)
 static int check_start(const struct table *table, uint32_t i, struct err *err)
 {
 	const struct table_span *s = &table->spans[i];
-	if (s->start > SPAN_ZSTD || s->bits > 7 || s->has_digest > 1)
+	if (s->start > SPAN_ZSTD || s->bits > 7 || s->has_digest > TABLE_DIGEST_CHAIN)
 		return bad_span(i, "no such way to start", err);
 	if (s->start != SPAN_DEFLATE && (s->bits != 0 || s->window_size != 0))
 		return bad_span(i, "bits or a window that are not needed", err);
 	if (s->window_size > TABLE_WINDOW_MAX_BYTES || s->window > table->windows_size ||
 	    s->window_size > table->windows_size - s->window)
 		return bad_span(i, "its window is outside", err);
+	return 0;
+}
+
+/* A chain leads from the stream's start to its end. */
+static int check_chain(const struct table *table, uint32_t i, struct err *err)
+{
+	const struct table_span *s = &table->spans[i];
+	const struct table_span first = { 0 }, *before = i > 0 ? s - 1 : &first;
+	bool chained = s->has_digest == TABLE_DIGEST_CHAIN;
+	if (chained != (table->header->counts[TABLE_RESTS] > 0))
+		return bad_span(i, "not the digest that the others have", err);
+	if (chained && s->stream_offset != before->stream_offset + before->stream_size)
+		return bad_span(i, "a gap in the chain of digests", err);
 	return 0;
 }
 
@@ -73,6 +86,8 @@ static int check_spans(struct check *c, struct err *err)
 			r = check_start(table, i, err);
 		if (r == 0 && i > 0)
 			r = check_order(table, i, err);
+		if (r == 0)
+			r = check_chain(table, i, err);
 		if (r < 0)
 			return r;
 		const struct table_span *s = &table->spans[i];

@@ -1,5 +1,5 @@
 /*
- * The file of a table, as it lies in memory: a header and eight arrays, in the machine's own order
+ * The file of a table, as it lies in memory: a header and nine arrays, in the machine's own order
  * of bytes, because it never leaves the machine's cache.
  *
  *	header
@@ -11,6 +11,7 @@
  *	strings[]    NUL-terminated names
  *	values[]     bytes of xattrs
  *	windows[]    packed windows of spans
+ *	rests[]      64 bytes a span, when they have TABLE_DIGEST_CHAIN, else none
  *
  * Each array begins at a multiple of 8, zeros in between; where it begins follows from the counts.
  */
@@ -32,7 +33,12 @@ enum table_section {
 	TABLE_STRINGS,
 	TABLE_VALUES,
 	TABLE_WINDOWS,
+	TABLE_RESTS,
 	TABLE_SECTIONS, /* how many */
+};
+
+struct table_rest {
+	uint8_t bytes[HASH_REST_BYTES];
 };
 
 struct table_header {
@@ -51,6 +57,7 @@ struct table {
 	const struct table_extent *extents;
 	const uint32_t *contents;
 	const uint8_t *windows;
+	const struct table_rest *rests; /* of each span, or nothing */
 	uint32_t span_count, content_count;
 	uint64_t extent_count, windows_size;
 	struct toc_parts parts;

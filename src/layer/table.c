@@ -44,6 +44,7 @@ bool table_file_offsets(const struct table_header *header, uint64_t offsets[TABL
 		[TABLE_STRINGS] = 1,
 		[TABLE_VALUES] = 1,
 		[TABLE_WINDOWS] = 1,
+		[TABLE_RESTS] = sizeof(struct table_rest),
 	};
 	uint64_t at = sizeof(*header), size = 0;
 	for (int i = 0; i < TABLE_SECTIONS; i++) {
@@ -66,6 +67,7 @@ static int check_header(const struct table_header *h, struct err *err)
 	if (h->kind > TABLE_TAR || h->spare != 0)
 		return err_set(err, EBADMSG, "a table of unknown kind");
 	if (h->counts[TABLE_SPANS] > TABLE_SPANS_MAX || h->counts[TABLE_EXTENTS] > UINT32_MAX ||
+	    (h->counts[TABLE_RESTS] != 0 && h->counts[TABLE_RESTS] != h->counts[TABLE_SPANS]) ||
 	    h->counts[TABLE_CONTENTS] == 0 || h->counts[TABLE_CONTENTS] > TOC_ENTRIES_MAX + 1u)
 		return err_set(err, EBADMSG, "a table with impossible counts");
 	if (h->prefetch_spans > h->counts[TABLE_SPANS] && h->prefetch_spans != TABLE_NO_SPAN)
@@ -81,6 +83,7 @@ static void set_up(struct table *table, const uint8_t *data,
 	table->extents = (const void *)(data + offsets[TABLE_EXTENTS]);
 	table->contents = (const void *)(data + offsets[TABLE_CONTENTS]);
 	table->windows = data + offsets[TABLE_WINDOWS];
+	table->rests = (const void *)(data + offsets[TABLE_RESTS]);
 	table->span_count = (uint32_t)h->counts[TABLE_SPANS];
 	table->content_count = (uint32_t)h->counts[TABLE_CONTENTS] - 1;
 	table->extent_count = h->counts[TABLE_EXTENTS];
@@ -183,6 +186,43 @@ struct span_point table_point(const struct table *table, uint32_t span)
 		.window = s->window_size > 0 ? table->windows + s->window : NULL,
 		.window_size = s->window_size,
 	};
+}
+
+/* Where the stream's sha256 stands behind a span. */
+static void place_behind(const struct table *table, uint32_t span, struct hash_place *out)
+{
+	const struct table_span *s = &table->spans[span];
+	out->size = s->stream_offset + s->stream_size;
+	memcpy(out->chain, s->digest, sizeof(out->chain));
+	memcpy(out->rest, table->rests[span].bytes, sizeof(out->rest));
+}
+
+static bool leads_on(const struct table *table, uint32_t span, const void *bytes)
+{
+	struct hash_place before, found, wanted;
+	if (span > 0)
+		place_behind(table, span - 1, &before);
+	place_behind(table, span, &wanted);
+	AUTO(hash_chain) chain = hash_chain_new(span > 0 ? &before : NULL);
+	hash_chain_add(chain, bytes, table->spans[span].stream_size);
+	hash_chain_place(chain, &found);
+	return hash_place_equal(&found, &wanted);
+}
+
+int table_verify(const struct table *table, uint32_t span, const void *bytes, struct err *err)
+{
+	const struct table_span *s = table_span(table, span);
+	struct digest digest;
+	bool good = table_kind(table) == TABLE_TAR;
+	if (s->has_digest == TABLE_DIGEST_NONE)
+		return good ? 0 : err_set(err, EBADMSG, "have no digest to be held against");
+	if (s->has_digest == TABLE_DIGEST_SPAN) {
+		digest_of(&digest, DIGEST_SHA256, bytes, s->stream_size);
+		good = memcmp(digest.bytes, s->digest, sizeof(s->digest)) == 0;
+	} else {
+		good = leads_on(table, span, bytes);
+	}
+	return good ? 0 : err_set(err, EBADMSG, "do not match their digest");
 }
 
 const struct table_extent *table_extents(const struct table *table, uint32_t content,

@@ -25,6 +25,7 @@
 
 #include "base/digest.h"
 #include "base/err.h"
+#include "base/hash-chain.h"
 #include "base/mem.h"
 #include "codec/span.h"
 #include "layer/toc.h"
@@ -32,7 +33,7 @@
 #define TABLE_SPAN_MAX_BYTES (64u * 1024 * 1024) /* decoded; larger ones are refused */
 #define TABLE_SPANS_MAX (32u * 1024 * 1024)
 #define TABLE_NO_SPAN UINT32_MAX
-#define TABLE_FORMAT 1 /* of the file; part of the cache's key */
+#define TABLE_FORMAT 2 /* of the file; part of the cache's key */
 
 /* design.md section 7. */
 enum trust {
@@ -59,9 +60,21 @@ struct table_span {
 	uint32_t window_size; /* packed; 0: none */
 	uint32_t stream_size; /* 1..TABLE_SPAN_MAX_BYTES */
 	uint8_t start, bits;  /* enum span_start */
-	uint8_t has_digest;   /* of the decoded bytes of this span, sha256 */
+	uint8_t has_digest;   /* enum table_digest */
 	uint8_t padding[5];
 	uint8_t digest[32];
+};
+
+/* What a span's decoded bytes are held against, see table_verify. */
+enum table_digest {
+	TABLE_DIGEST_NONE,
+	TABLE_DIGEST_SPAN, /* their sha256 */
+	/*
+	 * Where the sha256 of the whole stream stands behind them (base/hash-chain.h): "digest" is
+	 * the chain, the rest is told to table_builder_rest.  All spans of a table have it, without
+	 * gaps, and cost no second hashing of what the diffID is made from.
+	 */
+	TABLE_DIGEST_CHAIN,
 };
 
 struct table_extent {
@@ -91,6 +104,12 @@ const struct table_span *table_span(const struct table *table, uint32_t span);
 uint32_t table_find_span(const struct table *table, uint64_t stream_offset);
 /* How to start decoding a span; window borrowed from the table. */
 struct span_point table_point(const struct table *table, uint32_t span);
+/*
+ * Are these the decoded bytes of SPAN?  Any thread.  -EBADMSG they are not, or nothing
+ * tells: only a plain tar that was walked has spans without a digest.
+ */
+MUST_USE int table_verify(const struct table *table, uint32_t span, const void *bytes,
+			  struct err *err);
 /* The extents of a content number, sorted by file_offset; *count may be 0 (only holes). */
 const struct table_extent *table_extents(const struct table *table, uint32_t content,
 					 uint32_t *count);
@@ -115,6 +134,8 @@ MUST_USE int table_builder_content(struct table_builder *builder,
 /* Append a span (by rising stream_offset).  window/window_size of SPAN are set from PACKED. */
 MUST_USE int table_builder_span(struct table_builder *builder, const struct table_span *span,
 				const uint8_t *packed, size_t packed_size, struct err *err);
+/* Of the span just appended, with TABLE_DIGEST_CHAIN. */
+void table_builder_rest(struct table_builder *builder, const uint8_t rest[HASH_REST_BYTES]);
 void table_builder_prefetch(struct table_builder *builder, uint32_t spans);
 /* The finished file, validated by table_open; yours to free. */
 MUST_USE int table_builder_finish(struct table_builder *builder, void **out, size_t *size,

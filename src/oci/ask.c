@@ -30,6 +30,7 @@ int ask_endpoint(struct answer *out, struct endpoint *endpoint, const struct req
 	struct request now = *request;
 	tries_init(&tries, endpoint->tries_max, RETRY_TRIES_MAX, endpoint->wait_base_ms);
 	tries.group = endpoint->group;
+	tries.hurried = &endpoint->hurried;
 	for (;;) {
 		struct answer answer = { 0 };
 		struct err why = { 0 };

@@ -48,6 +48,7 @@ struct endpoint {
 	struct places *places; /* owned: where the blobs lie */
 	atomic_bool is_open;   /* /v2/ wants no credential; changes once */
 	atomic_bool no_ranges; /* ranges are of no use here; changes once */
+	atomic_bool hurried;   /* repo_hurry */
 };
 
 struct endpoint_options {

@@ -200,6 +200,7 @@ static int fetch(struct document *out, struct endpoint *endpoint, const struct w
 	unsigned corrupt = 0;
 	tries_init(&tries, endpoint->tries_max, RETRY_TRIES_MAX, endpoint->wait_base_ms);
 	tries.group = endpoint->group;
+	tries.hurried = &endpoint->hurried;
 	for (;;) {
 		struct answer answer = { 0 };
 		struct err why = { 0 };

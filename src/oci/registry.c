@@ -225,6 +225,13 @@ static bool registry_pause(struct repo *repo, unsigned ms)
 	return http_group_pause(registry->group, ms * base_ms / RETRY_BASE_MS);
 }
 
+static void registry_hurry(struct repo *repo, bool on)
+{
+	struct registry *registry = registry_of(repo);
+	for (unsigned i = 0; i < registry->count; i++)
+		atomic_store(&registry->endpoints[i]->hurried, on);
+}
+
 static struct repo_counts registry_counts(struct repo *repo)
 {
 	const struct http_counts counts = http_group_counts(registry_of(repo)->group);
@@ -321,6 +328,7 @@ int registry_open(struct repo **out, const struct ref *ref, const struct repo_op
 		.tags = registry_tags,
 		.abort = registry_abort,
 		.pause = registry_pause,
+		.hurry = registry_hurry,
 		.counts = registry_counts,
 		.free = registry_free,
 	};

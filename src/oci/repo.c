@@ -143,6 +143,12 @@ struct input *repo_input(struct repo *repo, const struct descriptor *d)
 	return &b->base;
 }
 
+void repo_hurry(struct repo *repo, bool on)
+{
+	if (repo->ops->hurry)
+		repo->ops->hurry(repo, on);
+}
+
 void repo_abort(struct repo *repo)
 {
 	if (repo->ops->abort)

@@ -38,9 +38,10 @@ struct repo_ops {
 	int (*tags)(struct repo *, struct tags *, struct err *);
 	/* Optional: a shorter way to a blob's bytes, or NULL: that over range will do. */
 	struct input *(*input)(struct repo *, const struct descriptor *);
-	/* Optional: a repo that waits for nobody has none of these. */
+	/* Optional: a repo that waits for nobody has none of them. */
 	void (*abort)(struct repo *);
 	bool (*pause)(struct repo *, unsigned ms);
+	void (*hurry)(struct repo *, bool);
 	struct repo_counts (*counts)(struct repo *);
 };
 
@@ -111,6 +112,11 @@ void repo_abort(struct repo *repo);
  */
 bool repo_pause(struct repo *repo, unsigned ms);
 void repo_counts(struct repo *repo, struct repo_counts *out);
+/*
+ * From now on, or no longer: the caller has something else to go by, so when nobody answers at all
+ * manifests are not asked for again and again.
+ */
+void repo_hurry(struct repo *repo, bool on);
 
 void repo_free(struct repo *repo);
 DEFINE_AUTO(repo)

@@ -28,6 +28,10 @@ void tries_init(struct tries *tries, unsigned max, unsigned total_max, unsigned 
 	retry_init(&tries->retry, (uint64_t)now.tv_nsec ^ (uint64_t)(uintptr_t)tries);
 }
 
+/* A moment's trouble is passed over, a network that is away is not waited for. */
+#define HURRIED_TRIES 2u
+#define HURRIED_WAIT_MS 5u
+
 static int give_up(const struct tries *tries, int r, struct err *err)
 {
 	if (!err || tries->made < 2)
@@ -42,6 +46,7 @@ int tries_again(struct tries *tries, int r, int status, int64_t after, struct er
 				       .status = status,
 				       .retry_after = after };
 	unsigned ms = 0;
+	bool hurried = status == 0 && tries->hurried && atomic_load(tries->hurried);
 	tries->made++;
 	enum retry_verdict verdict = retry_next(&tries->retry, &result, &ms);
 	if (verdict == RETRY_TOO_LATE && err) {
@@ -52,6 +57,10 @@ int tries_again(struct tries *tries, int r, int status, int64_t after, struct er
 	if (verdict != RETRY_AGAIN || tries->retry.tries >= tries->max ||
 	    tries->made >= tries->total_max)
 		return give_up(tries, r, err);
+	if (hurried && tries->made >= HURRIED_TRIES)
+		return give_up(tries, r, err);
+	if (hurried)
+		ms = HURRIED_WAIT_MS;
 	if (after <= 0 || ms > (uint64_t)after * 1000)
 		ms = (unsigned)((uint64_t)ms * tries->wait_base_ms / RETRY_BASE_MS);
 	log_debug("try %u failed (%s), again in %u ms", tries->made, err_text(err), ms);

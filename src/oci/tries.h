@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -21,6 +23,8 @@ struct tries {
 	unsigned total_max;	  /* of all */
 	unsigned wait_base_ms;	  /* RETRY_BASE_MS but in tests */
 	struct http_group *group; /* borrowed or NULL: its abort ends a wait, -ECANCELED */
+	/* Borrowed or NULL.  While true, no answer at all is tried for only once more, at once. */
+	const atomic_bool *hurried;
 };
 
 /* From the environment, once an endpoint. */

@@ -251,7 +251,9 @@ static inline void rig_inside(struct rig_layer *l, size_t size, size_t distance)
 	AUTO(table_builder) builder = table_builder_new(TABLE_SCAN);
 	AUTO(indexer) indexer = NULL;
 	struct rig_points points = { .builder = builder, .plain = &l->plain };
-	const struct indexer_options options = { distance, rig_point, &points };
+	const struct indexer_options options = { .distance = distance,
+						 .found = rig_point,
+						 .arg = &points };
 	auto_free uint8_t *out = mem_new(size + 1);
 	struct decoder_io io = { l->blob.data, l->blob.size, out, size + 1 };
 	size_t file_size = 0;

@@ -77,7 +77,9 @@ static inline int index_all(struct bytes *out, struct points *points,
 			    const struct bytes *in, uint64_t distance, struct feed feed,
 			    size_t out_max)
 {
-	const struct indexer_options options = { distance, points_add, points };
+	const struct indexer_options options = { .distance = distance,
+						 .found = points_add,
+						 .arg = points };
 	AUTO(indexer) x = NULL;
 	if (indexer_new_by(&x, inflate, codec, &options, NULL) < 0)
 		abort();

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/str.h"
 #include "image/cached-repo.h"
 #include "layer-image.h"
 
@@ -21,6 +22,8 @@ struct fake {
 	const char *named; /* what the tag names */
 	int code;	   /* of every call */
 	unsigned resolves, manifests, blobs, ranges;
+	bool hurried;	       /* right now */
+	bool resolved_hurried; /* while it was asked */
 };
 
 static void make_document(struct document *out, const char *media_type, const char *text)
@@ -38,6 +41,7 @@ static int fake_resolve(struct repo *repo, const struct ref *ref, struct documen
 	struct fake *f = (struct fake *)repo;
 	(void)ref;
 	f->resolves++;
+	f->resolved_hurried = f->hurried;
 	if (f->code < 0)
 		return err_set(err, -f->code, "the registry is not well");
 	make_document(out, MEDIA_OCI_INDEX, f->named);
@@ -80,6 +84,11 @@ static int fake_range(struct repo *repo, const struct descriptor *d, uint64_t of
 	return 0;
 }
 
+static void fake_hurry(struct repo *repo, bool on)
+{
+	((struct fake *)repo)->hurried = on;
+}
+
 static void fake_free(struct repo *repo)
 {
 	free(repo->name);
@@ -91,6 +100,7 @@ static const struct repo_ops fake_ops = {
 	.manifest = fake_manifest,
 	.blob = fake_blob,
 	.range = fake_range,
+	.hurry = fake_hurry,
 	.free = fake_free,
 };
 
@@ -126,7 +136,27 @@ static void test_tag_is_asked_each_time(void **state)
 		assert_int_equal(resolve(repo, &ref, fake->named), 0);
 		assert_int_equal(fake->resolves, 1);
 		assert_int_equal(cached_repo_stale_since(repo), 0);
+		/* in a hurry only when there is something to go by */
+		assert_int_equal(fake->resolved_hurried, i > 0);
+		assert_false(fake->hurried);
 	}
+}
+
+static void test_digest_is_asked_once(void **state)
+{
+	struct digest digest;
+	struct str name = STR_MAX(200);
+	digest_of(&digest, DIGEST_SHA256, INDEX, strlen(INDEX));
+	str_addf(&name, "host.io/app@%s", digest_show(&digest));
+	for (int i = 0; i < 2; i++) {
+		auto_ref ref = { 0 };
+		struct fake *fake;
+		AUTO(repo) repo = open_repo(*state, str_text(&name), &fake, &ref);
+		fake->code = i ? -EACCES : 0;
+		assert_int_equal(resolve(repo, &ref, INDEX), 0);
+		assert_int_equal(fake->resolves, i ? 0 : 1);
+	}
+	str_release(&name);
 }
 
 static void test_tag_of_a_registry_that_is_away(void **state)
@@ -234,6 +264,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_tag_is_asked_each_time, lab_make, lab_remove),
+		cmocka_unit_test_setup_teardown(test_digest_is_asked_once, lab_make, lab_remove),
 		cmocka_unit_test_setup_teardown(test_tag_of_a_registry_that_is_away, lab_make,
 						lab_remove),
 		cmocka_unit_test_setup_teardown(test_documents_are_fetched_once, lab_make,

@@ -72,10 +72,12 @@ static void check(struct scene *scene, uint64_t blob_size, const struct wanted *
 	uint64_t at = 0;
 	for (uint32_t i = 0; i < table_span_count(table); i++) {
 		const struct table_span *s = table_span(table, i);
-		struct digest digest;
-		digest_of(&digest, DIGEST_SHA256, scene->data.data + at, s->stream_size);
-		assert_true(s->has_digest);
-		assert_memory_equal(s->digest, digest.bytes, 32);
+		uint8_t *bytes = scene->data.data + at;
+		assert_int_equal(s->has_digest, TABLE_DIGEST_CHAIN);
+		assert_int_equal(table_verify(table, i, bytes, NULL), 0);
+		bytes[s->stream_size / 2] ^= 1;
+		assert_int_equal(table_verify(table, i, bytes, NULL), -EBADMSG);
+		bytes[s->stream_size / 2] ^= 1;
 		assert_int_equal(s->stream_offset, at);
 		assert_in_range(s->stream_size, 1, SPAN_MAX);
 		at += s->stream_size;
@@ -88,6 +90,10 @@ static void check(struct scene *scene, uint64_t blob_size, const struct wanted *
 		assert_int_equal(s->skip, wanted[i].skip);
 	}
 	assert_int_equal(at, scene->data.size);
+	struct digest whole, digest;
+	digest_of(&whole, DIGEST_SHA256, scene->data.data, scene->data.size);
+	cutter_digest(scene->cutter, &digest);
+	assert_true(digest_equal(&digest, &whole));
 	if (count > 0)
 		assert_int_equal(table_span_count(table), count);
 	cutter_free(scene->cutter);
@@ -106,7 +112,8 @@ static void test_cut_at_points(void **state)
 	static const struct wanted wanted[] = {
 		{ 0, 9000, 0, 101, 0 }, /* with the byte whose last bits are the next span's */
 		{ 9000, 6000, 100, 100, 0 },
-		{ 15000, 10000, 200, 300, 0 },
+		{ 15000, 8750, 200, 300, 0 },
+		{ 23750, 1250, 200, 300, 8750 },
 	};
 	check(&scene, 500, wanted, N_ELEMENTS(wanted));
 }
@@ -118,9 +125,9 @@ static void test_cut_without_points_makes_a_group(void **state)
 	begin(&scene, 25000);
 	point(&scene, 0, 0, 0);
 	static const struct wanted wanted[] = {
-		{ 0, 10000, 0, 77, 0 },
-		{ 10000, 10000, 0, 77, 10000 },
-		{ 20000, 5000, 0, 77, 20000 },
+		{ 0, 8750, 0, 77, 0 }, /* an eighth is left for a point that is near */
+		{ 8750, 8750, 0, 77, 8750 },
+		{ 17500, 7500, 0, 77, 17500 },
 	};
 	check(&scene, 77, wanted, N_ELEMENTS(wanted));
 }
@@ -133,15 +140,15 @@ static void test_cut_before_a_point_that_is_far(void **state)
 	point(&scene, 0, 0, 0);
 	point(&scene, 900, 20001, 1);
 	static const struct wanted wanted[] = {
-		{ 0, 10000, 0, 901, 0 },
-		{ 10000, 5000, 0, 901, 10000 }, /* no rest of one byte */
-		{ 15000, 5001, 0, 901, 15000 },
+		{ 0, 8750, 0, 901, 0 },
+		{ 8750, 8750, 0, 901, 8750 },
+		{ 17500, 2501, 0, 901, 17500 },
 		{ 20001, 3999, 900, 100, 0 },
 	};
 	check(&scene, 1000, wanted, N_ELEMENTS(wanted));
 }
 
-/* More than is held back went by: the point serves the spans that come. */
+/* Its bytes went by: the point serves the spans that come. */
 static void test_cut_with_a_point_that_is_late(void **state)
 {
 	(void)state;
@@ -152,6 +159,29 @@ static void test_cut_with_a_point_that_is_late(void **state)
 	point(&scene, 5000, 5000, 0);
 	point(&scene, 9000, 1195000, 2);
 	check(&scene, 10000, NULL, 0);
+}
+
+/* A point just behind the most ends the span before: there is no rest of one byte. */
+static void test_cut_leaves_no_small_rest(void **state)
+{
+	(void)state;
+	for (uint64_t at = SPAN_MAX - 1; at < SPAN_MAX + 3; at++) {
+		struct scene scene;
+		begin(&scene, 15000);
+		point(&scene, 0, 0, 0);
+		point(&scene, 100, at, 0);
+		const struct wanted near[] = {
+			{ 0, (uint32_t)at, 0, 100, 0 },
+			{ at, 15000 - (uint32_t)at, 100, 100, 0 },
+		};
+		const struct wanted far[] = {
+			{ 0, 8750, 0, 100, 0 },
+			{ 8750, (uint32_t)at - 8750, 0, 100, 8750 },
+			{ at, 15000 - (uint32_t)at, 100, 100, 0 },
+		};
+		bool fits = at <= SPAN_MAX;
+		check(&scene, 200, fits ? near : far, fits ? 2 : 3);
+	}
 }
 
 static void test_cut_of_nothing(void **state)
@@ -188,6 +218,7 @@ int main(void)
 		cmocka_unit_test(test_cut_without_points_makes_a_group),
 		cmocka_unit_test(test_cut_before_a_point_that_is_far),
 		cmocka_unit_test(test_cut_with_a_point_that_is_late),
+		cmocka_unit_test(test_cut_leaves_no_small_rest),
 		cmocka_unit_test(test_cut_of_nothing),
 		cmocka_unit_test(test_cut_at_equal_points),
 	};

@@ -255,8 +255,7 @@ static void use_span(struct worker *w)
 	w->misses++;
 	bool locked = cache_spans_trylock(spans, span.number);
 	if (locked || next(w, 4) == 0)
-		CHILD(cache_spans_write(spans, &span, w->want, sum_of(w->want, span.size), NULL) ==
-		      0);
+		CHILD(cache_spans_write(spans, &span, w->want, NULL) == 0);
 	if (locked)
 		cache_spans_unlock(spans, span.number);
 }
@@ -285,8 +284,7 @@ static void scan_big(struct worker *w)
 	for (uint32_t i = 0; i < BIG_SPANS; i++) {
 		struct cache_span span = big_span(layer, i);
 		big_bytes(w->want, layer, &span);
-		CHILD(cache_spans_write(spans, &span, w->want, sum_of(w->want, span.size), NULL) ==
-		      0);
+		CHILD(cache_spans_write(spans, &span, w->want, NULL) == 0);
 	}
 	CHILD(cache_spans_publish(spans, &digest, LAYOUT, BIG_SPANS,
 				  big_span(layer, BIG_SPANS).offset, NULL) == 0);

@@ -295,7 +295,9 @@ static void test_indexer_hands_errors_of_found_on(void **state)
 			auto_bytes out = { 0 };
 			AUTO(indexer) x = NULL;
 			int left = calls;
-			const struct indexer_options options = { DISTANCE_BYTES, refuse, &left };
+			const struct indexer_options options = { .distance = DISTANCE_BYTES,
+								 .found = refuse,
+								 .arg = &left };
 			for (int i = 0; i < 5 && kind == 2; i++)
 				add_frame(&in, &plain, 3, 1);
 			if (kind == 1)

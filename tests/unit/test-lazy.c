@@ -439,9 +439,14 @@ static void test_lazy_verifies_what_it_only_found(void **state)
 	assert_int_equal(status.trust, TRUST_NONE);
 	assert_int_equal(scene->shown, 0);
 	check_file(lazy, "text", &scene->model.text, 100001);
+	lazy_layer_status(lazy, 0, &status);
+	uint64_t requests = status.requests;
 	lazy_start(lazy);
 	wait_for(lazy, is_full);
 	check_file(lazy, "more", &scene->model.more, 100001);
+	/* all that was missing came out of the one pass */
+	lazy_layer_status(lazy, 0, &status);
+	assert_int_equal(status.requests, requests);
 	lazy_free(lazy);
 
 	/* and it is known from now on, to those who want more as well */

@@ -23,7 +23,7 @@ static void test_new_ones_get_their_name_when_published(void **state)
 	assert_int_equal(readable(found), SPANS);
 	write_span(spans, 1);
 	struct cache_span beyond = { SPANS, 0, 10 };
-	assert_int_equal(cache_spans_write(spans, &beyond, "0123456789", 1, NULL), -EINVAL);
+	assert_int_equal(cache_spans_write(spans, &beyond, "0123456789", NULL), -EINVAL);
 }
 
 static void test_unpublished_ones_leave_nothing(void **state)
@@ -46,6 +46,87 @@ static void scan(struct cache_spans **out, struct cache *cache, const struct pla
 		write_span(*out, i);
 	assert_int_equal(cache_spans_publish(*out, &p->layer, LAYOUT, SPANS, STREAM_BYTES, NULL),
 			 0);
+}
+
+/* Spans whose bytes came in pieces of any size. */
+static void append_spans(struct cache_spans *spans, uint32_t count, size_t piece)
+{
+	uint8_t data[SPAN_BYTES];
+	for (uint32_t i = 0; i < count; i++) {
+		fill(data, i);
+		for (size_t at = 0; at < SPAN_BYTES; at += piece) {
+			size_t n = SPAN_BYTES - at < piece ? SPAN_BYTES - at : piece;
+			assert_int_equal(cache_spans_append(spans, data + at, n, NULL), 0);
+		}
+		assert_int_equal(cache_spans_cut(spans, NULL), 0);
+	}
+}
+
+static void test_appended_ones_are_as_written_ones(void **state)
+{
+	const struct place *p = *state;
+	for (size_t piece = 1; piece <= 2 * SPAN_BYTES; piece = piece * 3 + 1) {
+		AUTO(cache) cache = open_cache(p);
+		AUTO(cache_spans) spans = NULL;
+		uint64_t checked = 0, dropped = 0;
+		assert_int_equal(cache_spans_new(&spans, cache, NULL), 0);
+		append_spans(spans, SPANS, piece);
+		assert_int_equal(cache_spans_publish(spans, &p->layer, LAYOUT + piece, SPANS,
+						     STREAM_BYTES, NULL),
+				 0);
+		assert_int_equal(readable(spans), SPANS);
+		/* their sums hold in the next boot */
+		AUTO(cache) other = open_cache(p);
+		cache_set_boot(other, 77);
+		AUTO(cache_spans) found = NULL;
+		assert_int_equal(cache_spans_open(&found, other, &p->layer, LAYOUT + piece, SPANS,
+						  STREAM_BYTES, NULL),
+				 0);
+		assert_int_equal(readable(found), SPANS);
+		assert_int_equal(cache_verify(other, &checked, &dropped, NULL), 0);
+		assert_int_equal(dropped, 0);
+		assert_true(checked >= SPANS);
+	}
+}
+
+static void test_appended_ones_take_half_of_the_quota(void **state)
+{
+	const struct place *p = *state;
+	struct cache_options options = { .path = p->cache, .size_bytes = 8 * SPAN_BYTES };
+	AUTO(cache) cache = NULL;
+	AUTO(cache_spans) spans = NULL;
+	assert_int_equal(cache_open(&cache, &options, NULL), 0);
+	assert_int_equal(cache_spans_new(&spans, cache, NULL), 0);
+	append_spans(spans, SPANS, 999);
+	assert_int_equal(cache_spans_publish(spans, &p->layer, LAYOUT, SPANS, STREAM_BYTES, NULL),
+			 0);
+	assert_int_equal(readable(spans), 4);
+	assert_int_equal(cache_spans_present(spans), 4);
+}
+
+static void append_to_full_disk(const struct place *p)
+{
+	uint8_t data[SPAN_BYTES];
+	AUTO(cache) cache = open_cache(p);
+	AUTO(cache_spans) spans = NULL;
+	uint32_t failed = SPANS;
+	CHILD(cache_spans_new(&spans, cache, NULL) == 0);
+	for (uint32_t i = 0; i < SPANS; i++) {
+		fill(data, i);
+		int r = cache_spans_append(spans, data, SPAN_BYTES, NULL);
+		CHILD(r == 0 || (r == -ENOSPC && failed == SPANS));
+		failed = r < 0 ? i : failed;
+		CHILD(cache_spans_cut(spans, NULL) == 0);
+	}
+	CHILD(failed > 2 && failed < SPANS && !cache_writable(cache));
+	IGNORE(cache_spans_publish(spans, &p->layer, LAYOUT, SPANS, STREAM_BYTES, NULL));
+	for (uint32_t i = 0; i < SPANS; i++)
+		CHILD(read_span(spans, i) == (i < failed));
+}
+
+static void test_appended_ones_to_a_full_disk(void **state)
+{
+	on_tmpfs(*state, "size=64k", append_to_full_disk);
 }
 
 static void test_the_faster_one_is_used(void **state)
@@ -129,6 +210,9 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		TEST(test_new_ones_get_their_name_when_published),
 		TEST(test_unpublished_ones_leave_nothing),
+		TEST(test_appended_ones_are_as_written_ones),
+		TEST(test_appended_ones_take_half_of_the_quota),
+		TEST(test_appended_ones_to_a_full_disk),
 		TEST(test_the_faster_one_is_used),
 		TEST(test_a_scan_takes_half_of_the_quota),
 		TEST(test_a_cache_that_cannot_be_written_keeps_nothing),

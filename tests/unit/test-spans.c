@@ -67,9 +67,9 @@ static void test_only_what_is_asked_rightly(void **state)
 	assert_int_equal(cache_spans_read(spans, &span, data, SIZE_MAX, 1), 0);
 	struct cache_span beyond = { SPANS, 0, 10 }, outside = { 1, STREAM_BYTES - 5, 6 },
 			  wraps = { 1, UINT64_MAX, 10 };
-	assert_int_equal(cache_spans_write(spans, &beyond, data, 1, NULL), -EINVAL);
-	assert_int_equal(cache_spans_write(spans, &outside, data, 1, NULL), -EINVAL);
-	assert_int_equal(cache_spans_write(spans, &wraps, data, 1, NULL), -EINVAL);
+	assert_int_equal(cache_spans_write(spans, &beyond, data, NULL), -EINVAL);
+	assert_int_equal(cache_spans_write(spans, &outside, data, NULL), -EINVAL);
+	assert_int_equal(cache_spans_write(spans, &wraps, data, NULL), -EINVAL);
 	assert_true(cache_writable(cache));
 }
 

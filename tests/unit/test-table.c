@@ -298,6 +298,7 @@ static void spoil(struct copy *c, int which)
 		CASE(c->spans[0].window_size = 1 << 20);
 		CASE(c->spans[0].window = UINT64_MAX);
 		CASE(c->spans[0].has_digest = 2);
+		CASE(c->spans[0].has_digest = 3);
 		CASE(c->spans[0].blob_size = 0);
 		CASE(c->spans[3].blob_size = UINT64_MAX);
 		CASE(c->spans[3].stream_offset = UINT64_MAX);
@@ -345,7 +346,70 @@ static void test_table_refuses_what_is_wrong(void **state)
 		assert_null(t);
 		assert_true(err.text[0] != '\0');
 	}
-	assert_int_equal(cases, 72);
+	assert_int_equal(cases, 73);
+}
+
+#define CHAIN_SPANS 5u
+#define CHAIN_SPAN 1000u
+
+/* A table of spans in a row whose digests are places of the stream's; GAP bytes before the second
+ * one, PLAIN (if it is one) with a digest of its own. */
+static int make_chain(struct table **out, void **file, const uint8_t *stream, uint32_t gap,
+		      uint32_t plain)
+{
+	AUTO(table_builder) b = table_builder_new(TABLE_SCAN);
+	AUTO(hash_chain) chain = hash_chain_new(NULL);
+	struct table_span s = { .blob_size = 10, .stream_size = CHAIN_SPAN };
+	for (uint32_t i = 0; i < CHAIN_SPANS; i++) {
+		struct hash_place place;
+		struct digest digest;
+		hash_chain_add(chain, stream + (size_t)i * CHAIN_SPAN, CHAIN_SPAN);
+		hash_chain_place(chain, &place);
+		digest_of(&digest, DIGEST_SHA256, stream + (size_t)i * CHAIN_SPAN, CHAIN_SPAN);
+		s.has_digest = i == plain ? TABLE_DIGEST_SPAN : TABLE_DIGEST_CHAIN;
+		memcpy(s.digest, i == plain ? digest.bytes : place.chain, sizeof(s.digest));
+		s.blob_offset = 10 * i;
+		s.stream_offset = i * CHAIN_SPAN + (i > 0 ? gap : 0);
+		assert_int_equal(table_builder_span(b, &s, NULL, 0, NULL), 0);
+		table_builder_rest(b, place.rest);
+	}
+	size_t size = 0;
+	int r = table_builder_finish(b, file, &size, NULL);
+	return r < 0 ? r : table_open(out, *file, size, NULL);
+}
+
+static void test_table_verifies_spans_by_a_chain(void **state)
+{
+	(void)state;
+	uint8_t stream[CHAIN_SPANS * CHAIN_SPAN];
+	AUTO(table) t = NULL;
+	auto_free void *file = NULL;
+	for (size_t i = 0; i < sizeof(stream); i++)
+		stream[i] = (uint8_t)(i * 7 + i / 300);
+	assert_int_equal(make_chain(&t, &file, stream, 0, UINT32_MAX), 0);
+	for (uint32_t i = 0; i < CHAIN_SPANS; i++) {
+		uint8_t *bytes = stream + (size_t)i * CHAIN_SPAN;
+		assert_int_equal(table_verify(t, i, bytes, NULL), 0);
+		for (size_t k = 0; k < CHAIN_SPAN; k += k < 100 || k >= 900 ? 1 : 100) {
+			bytes[k] ^= 0x80;
+			assert_int_equal(table_verify(t, i, bytes, NULL), -EBADMSG);
+			bytes[k] ^= 0x80;
+		}
+		if (i > 0) /* right bytes, but not there */
+			assert_int_equal(table_verify(t, i, stream, NULL), -EBADMSG);
+	}
+}
+
+static void test_table_refuses_a_chain_that_is_none(void **state)
+{
+	(void)state;
+	static const uint8_t stream[CHAIN_SPANS * CHAIN_SPAN];
+	AUTO(table) t = NULL;
+	auto_free void *file = NULL;
+	assert_int_equal(make_chain(&t, &file, stream, 1, UINT32_MAX), -EBADMSG);
+	assert_int_equal(make_chain(&t, &file, stream, 0, 0), -EBADMSG);
+	assert_int_equal(make_chain(&t, &file, stream, 0, 4), -EBADMSG);
+	assert_null(t);
 }
 
 static void test_table_refuses_cut_files(void **state)
@@ -383,6 +447,8 @@ int main(void)
 		cmocka_unit_test(test_table_is_the_same_bytes_again),
 		cmocka_unit_test(test_an_empty_table_is_one),
 		cmocka_unit_test(test_table_refuses_what_is_wrong),
+		cmocka_unit_test(test_table_verifies_spans_by_a_chain),
+		cmocka_unit_test(test_table_refuses_a_chain_that_is_none),
 		cmocka_unit_test(test_table_refuses_cut_files),
 		cmocka_unit_test(test_builder_refuses_what_no_table_may_have),
 	};
