@@ -198,7 +198,7 @@ REFUSED = [
      "unknown field 'url' in source.registry_mirror"),
     ('check', {'source': {'repository': 'a', 'semver_constraint': '1.x'}}, 7,
      'source.semver_constraint is not supported yet'),
-    ('check', {'source': {'repository': 'a', 'aws_region': 'x'}}, 7, 'source.aws_region is not supported yet'),
+    ('check', {'source': {'repository': 'a', 'aws_region': 'x/y'}}, 2, "source.aws_region 'x/y' is not the name of"),
     ('check', {'source': {}}, 2, 'source.repository is missing'),
     ('check', {'source': {'repository': 'UPPER/case'}}, 2, 'source.repository'),
     ('check', {'source': {'repository': '127.0.0.1:1/a:tag'}}, 2, 'source.repository'),

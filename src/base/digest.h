@@ -44,6 +44,10 @@ struct digest_text digest_hex(const struct digest *d);
 /* Digest of one buffer. */
 void digest_of(struct digest *out, enum digest_algorithm algorithm, const void *data, size_t size);
 
+/* HMAC-SHA256 (RFC 2104). */
+void digest_hmac(struct digest *out, const void *key, size_t key_size, const void *data,
+		 size_t size);
+
 /* Digest of a stream of pieces. */
 struct hasher;
 struct hasher *hasher_new(enum digest_algorithm algorithm); /* never NULL */

@@ -85,6 +85,8 @@ static struct repo_options repo_options_of(struct state *state)
 		.insecure = options->access.insecure,
 		.skip_tls_verify = !options->tls_verify,
 		.ca_pem = options->access.ca_pem,
+		.client_pem = options->access.client_pem,
+		.client_key_pem = options->access.client_key_pem,
 		.mirror = options->access.mirror,
 		.mirror_creds = state->mirror_creds,
 		.warn = log_line,
@@ -98,7 +100,11 @@ static int find_creds(struct state *state, struct err *err)
 	const struct mount_access *access = &plan->options->access;
 	if (!access->fixed)
 		return creds_files(&state->creds, plan->authfile, err);
-	if (access->username && access->password)
+	if (creds_cloud_is_set(&access->cloud)) {
+		int r = creds_cloud_open(&state->creds, &access->cloud, err);
+		if (r < 0)
+			return r;
+	} else if (access->username && access->password)
 		state->creds = creds_fixed(access->username, access->password, "source.username");
 	if (access->mirror_username && access->mirror_password)
 		state->mirror_creds = creds_fixed(access->mirror_username, access->mirror_password,

@@ -26,6 +26,7 @@
 
 #include "base/err.h"
 #include "image/lazy.h"
+#include "oci/creds-cloud.h"
 
 struct progress;
 
@@ -54,6 +55,8 @@ struct mount_options {
 		const char *username, *password;
 		bool insecure; /* plain http may be tried */
 		const char *ca_pem, *mirror, *mirror_username, *mirror_password;
+		const char *client_pem, *client_key_pem;
+		struct creds_cloud cloud; /* when set, instead of username */
 	} access;
 	uint64_t cache_size_bytes;
 	bool tls_verify;

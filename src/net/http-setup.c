@@ -106,9 +106,25 @@ static bool set_trusted(struct http_transfer *t, const struct trusted *trusted)
 	return SET(t->easy, CURLOPT_CAINFO_BLOB, &blob);
 }
 
+static bool set_blob(CURL *easy, CURLoption option, const char *text)
+{
+	char *data = mem_strdup(text); /* a blob's data is no const; libcurl copies it */
+	struct curl_blob blob = { data, strlen(data), CURL_BLOB_COPY };
+	bool good = SET(easy, option, &blob);
+	explicit_bzero(data, blob.len);
+	free(data);
+	return good;
+}
+
+/* The empty passphrase keeps OpenSSL from asking for one on the terminal. */
 static bool set_client(struct http_transfer *t, const struct http_tls *tls)
 {
-	return (!tls->client_cert || SET(t->easy, CURLOPT_SSLCERT, tls->client_cert)) &&
+	if (tls->client_pem && tls->client_key_pem)
+		return SET(t->easy, CURLOPT_KEYPASSWD, "") &&
+		       set_blob(t->easy, CURLOPT_SSLCERT_BLOB, tls->client_pem) &&
+		       set_blob(t->easy, CURLOPT_SSLKEY_BLOB, tls->client_key_pem);
+	return SET(t->easy, CURLOPT_KEYPASSWD, tls->client_key ? "" : NULL) &&
+	       (!tls->client_cert || SET(t->easy, CURLOPT_SSLCERT, tls->client_cert)) &&
 	       (!tls->client_key || SET(t->easy, CURLOPT_SSLKEY, tls->client_key));
 }
 
@@ -157,7 +173,7 @@ static int set_target(struct http_transfer *t, const struct url *url,
 	t->host = str_take(&host);
 	if (request->refuse_private && url_host_is_private(url->host))
 		return err_set(err, EPROTO, "'%s' is a private address, refused", t->host);
-	const char *proxy = proxy_for(&t->http->proxy, url);
+	const char *proxy = request->direct ? NULL : proxy_for(&t->http->proxy, url);
 	t->direct_public = request->refuse_private && !proxy;
 	return SET(t->easy, CURLOPT_URL, url->text) && set_proxy(t, proxy)
 		       ? 0

@@ -36,11 +36,13 @@ struct http_options {
 
 /* How a host is trusted.  All strings borrowed until the transfer is freed. */
 struct http_tls {
-	bool skip_verify;	 /* --tls-verify=false, for the hosts the user named */
-	const char *ca_pem;	 /* PEM certificates trusted besides the system's, or NULL */
-	const char *ca_file;	 /* one more bundle, or NULL (certs.d/HOST/ca.crt) */
-	const char *client_cert; /* path or NULL */
-	const char *client_key;	 /* path or NULL */
+	bool skip_verify;	    /* --tls-verify=false, for the hosts the user named */
+	const char *ca_pem;	    /* PEM certificates trusted besides the system's, or NULL */
+	const char *ca_file;	    /* one more bundle, or NULL (certs.d/HOST/ca.crt) */
+	const char *client_cert;    /* path or NULL */
+	const char *client_key;	    /* path or NULL */
+	const char *client_pem;	    /* instead of both: certificate (chain) and key as text, */
+	const char *client_key_pem; /* or NULL */
 };
 
 struct http_request {
@@ -55,6 +57,7 @@ struct http_request {
 	bool refuse_private;	    /* connect to no loopback, link-local, private, CGNAT or
 				       unspecified address, whatever the name says (the connected
 				       address is judged; behind a proxy only a literal can be) */
+	bool direct;		    /* by no proxy: an address that means something here only */
 	bool fresh_connection;	    /* do not use one that is open: what came on it was bad */
 	unsigned total_timeout_ms;  /* 0: none (blobs); small answers have one */
 	unsigned low_speed_seconds; /* 0: that of the options; longer for what a server works on */

@@ -129,11 +129,13 @@ static void keep(struct auth *auth, struct token *token, uint64_t asked_ms)
 static int fetch(struct auth *auth, struct token *out, struct err *err)
 {
 	struct challenge challenge = { 0 };
+	bool refused;
 	{
 		LOCKED(&auth->mutex);
 		challenge_copy(&challenge, &auth->challenge);
+		refused = auth->header && now_ms() < auth->expires_ms;
 	}
-	int r = token_get(out, auth->endpoint, &challenge, err);
+	int r = token_get(out, auth->endpoint, &challenge, refused, err);
 	challenge_release(&challenge);
 	return r;
 }

@@ -18,6 +18,7 @@
 #include "base/proc.h"
 #include "base/str.h"
 #include "oci/creds-file.h"
+#include "oci/creds-source.h"
 #include "oci/secret.h"
 
 #define HELPER_TIMEOUT_MS 60000u
@@ -29,6 +30,7 @@ struct creds {
 	char *username, *password, *source;  /* owned; of creds_fixed, else NULL */
 	struct creds_file *files[FILES_MAX]; /* owned, best first */
 	size_t file_count;
+	struct creds_source *live; /* owned or NULL: then the rest is empty */
 };
 
 void credential_release(struct credential *c)
@@ -38,6 +40,7 @@ void credential_release(struct credential *c)
 	secret_free(c->identity_token);
 	secret_free(c->registry_token);
 	free(c->source);
+	free(c->host);
 	*c = (struct credential){ 0 };
 }
 
@@ -49,10 +52,16 @@ struct creds *creds_fixed(const char *username, const char *password, const char
 			.password = mem_strdup(password), .source = mem_strdup(source));
 }
 
+struct creds *creds_of_source(struct creds_source *source)
+{
+	return mem_make(struct creds, .live = source);
+}
+
 void creds_free(struct creds *creds)
 {
 	if (!creds)
 		return;
+	creds_source_free(creds->live);
 	for (size_t i = 0; i < creds->file_count; i++)
 		creds_file_free(creds->files[i]);
 	free(creds->username);
@@ -270,10 +279,20 @@ static int find_in_file(struct credential *out, const struct creds_file *file, c
 	return auth ? take_auth(out, file, auth, err) : 0;
 }
 
-int creds_find(struct credential *out, struct creds *creds, const char *host, const char *name,
-	       struct err *err)
+bool creds_refused(struct creds *creds, const struct credential *credential)
+{
+	if (!creds || !creds->live || credential->fresh || !credential->source)
+		return false;
+	creds_source_drop(creds->live, credential->serial);
+	return true;
+}
+
+int creds_find(struct credential *out, struct creds *creds, const struct creds_net *net,
+	       const char *host, const char *name, struct err *err)
 {
 	struct credential found = { 0 };
+	if (creds && creds->live)
+		return creds_source_find(creds->live, net, host, out, err);
 	if (creds && creds->username) {
 		found.username = mem_strdup(creds->username);
 		found.password = mem_strdup(creds->password);

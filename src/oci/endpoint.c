@@ -10,7 +10,10 @@
 #include "base/esc.h"
 #include "base/str.h"
 #include "oci/auth.h"
+#include "oci/creds-source.h"
+#include "oci/creds.h"
 #include "oci/places.h"
+#include "oci/secret.h"
 #include "oci/tries.h"
 
 #define URL_MAX_BYTES 8192
@@ -38,6 +41,8 @@ static int find_certs(struct endpoint *endpoint, struct err *err)
 static void set_trust(struct endpoint *endpoint, const struct endpoint_options *options)
 {
 	endpoint->ca_pem = mem_strdup(options->ca_pem);
+	endpoint->client_pem = mem_strdup(options->client_pem);
+	endpoint->client_key_pem = mem_strdup(options->client_key_pem);
 	if (options->ca_pem) {
 		struct str all = STR_MAX(16u * 1024 * 1024);
 		str_addf(&all, "%s\n%s", options->ca_pem,
@@ -50,6 +55,8 @@ static void set_trust(struct endpoint *endpoint, const struct endpoint_options *
 		.ca_pem = endpoint->certs.ca_pem,
 		.client_cert = endpoint->certs.client_cert,
 		.client_key = endpoint->certs.client_key,
+		.client_pem = endpoint->client_pem,
+		.client_key_pem = endpoint->client_key_pem,
 	};
 	endpoint->tls_else = (struct http_tls){ .ca_pem = endpoint->ca_pem };
 }
@@ -98,6 +105,8 @@ void endpoint_free(struct endpoint *endpoint)
 	url_release(&endpoint->plain);
 	certs_release(&endpoint->certs);
 	free(endpoint->ca_pem);
+	free(endpoint->client_pem);
+	secret_free(endpoint->client_key_pem);
 	free(endpoint->host);
 	free(endpoint->shown);
 	free(endpoint->name);
@@ -109,4 +118,16 @@ const struct url *endpoint_root(const struct endpoint *endpoint)
 {
 	return atomic_load(&endpoint->scheme) == ENDPOINT_HTTP ? &endpoint->plain
 							       : &endpoint->https;
+}
+
+int endpoint_credential(const struct endpoint *endpoint, struct credential *out, struct err *err)
+{
+	const struct creds_net net = {
+		.http = endpoint->http,
+		.group = endpoint->group,
+		.own = &endpoint->tls,
+		.others = &endpoint->tls_else,
+		.wait_base_ms = endpoint->wait_base_ms,
+	};
+	return creds_find(out, endpoint->creds, &net, endpoint->shown, endpoint->name, err);
 }

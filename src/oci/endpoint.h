@@ -15,6 +15,7 @@
 #include "oci/certs.h"
 
 struct auth;
+struct credential;
 struct creds;
 struct http_group;
 struct places;
@@ -40,12 +41,13 @@ struct endpoint {
 	struct http_tls tls;	  /* for the host itself; strings borrowed from certs */
 	struct http_tls tls_else; /* for redirect targets and foreign realms: no client key */
 	char *ca_pem;		  /* owned or NULL: the caller's authorities, for tls_else */
-	unsigned tries_max;	  /* of one request; a mirror gets fewer, the origin is there */
-	unsigned wait_base_ms;	  /* for tests; see tries.h */
-	struct auth *auth;	  /* owned */
-	struct places *places;	  /* owned: where the blobs lie */
-	atomic_bool is_open;	  /* /v2/ wants no credential; changes once */
-	atomic_bool no_ranges;	  /* ranges are of no use here; changes once */
+	char *client_pem, *client_key_pem; /* owned or NULL; the key a secret */
+	unsigned tries_max;    /* of one request; a mirror gets fewer, the origin is there */
+	unsigned wait_base_ms; /* for tests; see tries.h */
+	struct auth *auth;     /* owned */
+	struct places *places; /* owned: where the blobs lie */
+	atomic_bool is_open;   /* /v2/ wants no credential; changes once */
+	atomic_bool no_ranges; /* ranges are of no use here; changes once */
 };
 
 struct endpoint_options {
@@ -59,6 +61,7 @@ struct endpoint_options {
 	bool insecure;		     /* plain http may be tried */
 	bool skip_tls_verify;
 	const char *ca_pem;
+	const char *client_pem, *client_key_pem; /* or NULL: what we show instead of certs.d's */
 	unsigned tries_max;
 };
 
@@ -67,6 +70,10 @@ MUST_USE int endpoint_open(struct endpoint **out, const struct endpoint_options 
 			   struct err *err);
 void endpoint_free(struct endpoint *endpoint);
 DEFINE_AUTO(endpoint)
+
+/* Who we are there, perhaps nobody (all NULL); may ask the network.  As creds_find. */
+MUST_USE int endpoint_credential(const struct endpoint *endpoint, struct credential *out,
+				 struct err *err);
 
 /* The root it is spoken to with, https while nothing is known.  Borrowed. */
 const struct url *endpoint_root(const struct endpoint *endpoint);

@@ -263,6 +263,8 @@ static int open_origin(struct registry *registry, const struct ref *ref,
 		.insecure = options->insecure,
 		.skip_tls_verify = options->skip_tls_verify,
 		.ca_pem = options->ca_pem,
+		.client_pem = options->client_pem,
+		.client_key_pem = options->client_key_pem,
 		.tries_max = RETRY_TRIES_MAX,
 	};
 	int r = endpoint_open(&registry->endpoints[registry->count], &origin, err);

@@ -108,6 +108,8 @@ struct repo_options {
 	bool insecure; /* plain http may be tried, for any host (registry-image's "insecure") */
 	bool skip_tls_verify; /* --tls-verify=false: certificates unchecked, http allowed */
 	const char *ca_pem;   /* borrowed; more trusted certificates, or NULL */
+	/* borrowed; certificate and key shown to the registry (not to a mirror), or NULL */
+	const char *client_pem, *client_key_pem;
 	const char
 		*mirror; /* borrowed; mirror host or URL asked first, or NULL (Docker Hub only) */
 	struct creds *mirror_creds; /* borrowed, or NULL: anonymous */

@@ -268,7 +268,7 @@ static bool ask_for_challenge(struct endpoint *endpoint)
 static bool has_credential(struct endpoint *endpoint)
 {
 	struct credential credential = { 0 };
-	if (creds_find(&credential, endpoint->creds, endpoint->shown, endpoint->name, NULL) < 0)
+	if (endpoint_credential(endpoint, &credential, NULL) < 0)
 		return true; /* a helper that fails: let it say so */
 	bool found = credential.source != NULL;
 	credential_release(&credential);

@@ -259,6 +259,8 @@ int registry_sink_open(struct sink **out, const struct ref *ref, const struct si
 		.insecure = repo->insecure,
 		.skip_tls_verify = repo->skip_tls_verify,
 		.ca_pem = repo->ca_pem,
+		.client_pem = repo->client_pem,
+		.client_key_pem = repo->client_key_pem,
 		.tries_max = RETRY_TRIES_MAX,
 	};
 	int r = endpoint_open(&registry->endpoint, &endpoint, err);

@@ -91,7 +91,7 @@ static int answer_basic(struct token *out, const struct endpoint *endpoint,
 			       "'%s' wants a user name and password, and there are none for it",
 			       esc(endpoint->host));
 	out->header = basic_header(credential->username, credential->password);
-	out->lives_ms = UINT64_MAX;
+	out->lives_ms = credential->lives_ms ? credential->lives_ms : UINT64_MAX;
 	return 0;
 }
 
@@ -313,22 +313,47 @@ static int answer_bearer(struct token *out, struct endpoint *endpoint,
 	return r;
 }
 
-int token_get(struct token *out, struct endpoint *endpoint, const struct challenge *challenge,
-	      struct err *err)
+/* With Basic it is the credential that was refused, with Bearer the token that it bought. */
+static int find_credential(struct credential *out, struct endpoint *endpoint,
+			   const struct challenge *challenge, bool refused, struct err *err)
 {
-	struct credential credential = { 0 };
-	int r = creds_find(&credential, endpoint->creds, endpoint->shown, endpoint->name, err);
+	int r = endpoint_credential(endpoint, out, err);
+	if (r < 0 || !refused || challenge->scheme != CHALLENGE_BASIC ||
+	    !creds_refused(endpoint->creds, out))
+		return r;
+	credential_release(out);
+	return endpoint_credential(endpoint, out, err);
+}
+
+static int get_with(struct token *out, struct endpoint *endpoint, const struct challenge *challenge,
+		    const struct credential *credential, struct err *err)
+{
+	struct token token = { 0 };
+	int r = challenge->scheme == CHALLENGE_BASIC
+			? answer_basic(&token, endpoint, credential, err)
+			: answer_bearer(&token, endpoint, challenge, credential, err);
 	if (r < 0)
 		return r;
-	struct token token = { 0 };
-	if (challenge->scheme == CHALLENGE_BASIC)
-		r = answer_basic(&token, endpoint, &credential, err);
-	else
-		r = answer_bearer(&token, endpoint, challenge, &credential, err);
-	if (r == 0) {
-		token.source = mem_strdup(credential.source);
-		*out = token;
-	}
+	token.source = mem_strdup(credential->source);
+	*out = token;
+	return 0;
+}
+
+int token_get(struct token *out, struct endpoint *endpoint, const struct challenge *challenge,
+	      bool refused, struct err *err)
+{
+	struct credential credential = { 0 };
+	int r = find_credential(&credential, endpoint, challenge, refused, err);
+	if (r < 0)
+		return r;
+	r = get_with(out, endpoint, challenge, &credential, err);
+	bool again = r == -EACCES && creds_refused(endpoint->creds, &credential);
+	credential_release(&credential);
+	if (!again)
+		return r;
+	r = endpoint_credential(endpoint, &credential, err);
+	if (r == 0)
+		r = get_with(out, endpoint, challenge, &credential, err);
 	credential_release(&credential);
 	return r;
 }

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -23,9 +24,10 @@ struct token {
 void token_release(struct token *token);
 
 /*
- * Answer CHALLENGE, given by the root we speak to ENDPOINT with.  The credential is looked up anew.
+ * Answer CHALLENGE, given by the root we speak to ENDPOINT with.  The credential is looked up anew;
+ * REFUSED: what was sent before is no good any more, though it has not expired.
  * -EACCES the credential was refused, is missing, or would have to go to a stranger (the text names
  * the realm and the credential's source, never its value); -EPROTO a bad realm, answer or token.
  */
 MUST_USE int token_get(struct token *out, struct endpoint *endpoint,
-		       const struct challenge *challenge, struct err *err);
+		       const struct challenge *challenge, bool refused, struct err *err);

@@ -202,6 +202,23 @@ static int read_map(const struct field_set *set, const struct field *field,
 	return 0;
 }
 
+/* A document kept in a secret store comes as its text, or already taken apart. */
+static int read_json(const struct field_set *set, const struct field *field,
+		     const struct json_value *value, char **member, struct err *err)
+{
+	if (json_type(value) == JSON_STRING)
+		return read_text(set, field, value, member, err);
+	if (json_type(value) != JSON_OBJECT)
+		return wrong_type(set, field, "an object, or a string with one", value, err);
+	struct str text = STR_MAX(MAP_MAX_BYTES);
+	json_add_value(&text, value);
+	bool failed = text.failed;
+	keep_text(member, str_take(&text));
+	return failed ? err_set(err, EINVAL, "%s: more than %d bytes", path_of(set, field).text,
+				MAP_MAX_BYTES)
+		      : 0;
+}
+
 /* Values that say the same as leaving the field out. */
 static bool is_unset(const struct json_value *value)
 {
@@ -253,6 +270,8 @@ static int read_field(const struct field_set *set, const struct field_set *const
 		return read_texts(set, field, value, member, err);
 	case FIELD_MAP:
 		return read_map(set, field, value, member, err);
+	case FIELD_JSON:
+		return read_json(set, field, value, member, err);
 	case FIELD_ANY:
 		*(bool *)member = !is_unset(value);
 		return 0;

@@ -21,6 +21,7 @@ enum field_type {
 	FIELD_PEM,    /* char *: a list of certificates, joined */
 	FIELD_TEXTS,  /* struct field_texts: a list of strings; one string is a list of one */
 	FIELD_MAP,    /* char *: an object of strings, as compact JSON; NULL when it has none */
+	FIELD_JSON,   /* char *: a string, or an object as compact JSON */
 	FIELD_ANY,    /* bool: something is set, whatever it is */
 	FIELD_OBJECT, /* a struct whose first member is "bool present" */
 	FIELD_LATER,  /* known, and refused by name when it is set: -EOPNOTSUPP */

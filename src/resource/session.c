@@ -14,7 +14,10 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "net/http.h"
+#include "oci/creds-cloud.h"
+#include "oci/creds-source.h"
 #include "oci/creds.h"
+#include "oci/tries.h"
 #include "term/report.h"
 
 #define TAG_DEFAULT "latest"
@@ -76,28 +79,69 @@ int session_open_http(struct session *session, struct err *err)
 	return r;
 }
 
+/* ECR's repositories are named without their host: it is found, and stands in what we answer. */
+static int find_ecr_host(struct session *session, const struct creds_aws *aws, struct err *err)
+{
+	struct source *source = &session->request.source;
+	if (!aws->region || creds_ecr_names_host(source->repository))
+		return 0;
+	const struct http_tls tls = { .ca_pem = source->ca_pem };
+	const struct creds_net net = { .http = session->http,
+				       .own = &tls,
+				       .others = &tls,
+				       .wait_base_ms = tries_wait_base_ms() };
+	auto_free char *host = NULL;
+	int r = creds_ecr_host(&host, aws, session->creds, &net, err);
+	if (r < 0)
+		return r;
+	auto_str name = STR_MAX(2048);
+	str_addf(&name, "%s/%s", host, source->repository);
+	free(source->repository);
+	source->repository = str_take(&name);
+	return 0;
+}
+
+/* A cloud's credentials come before a user and password. */
+static int find_creds(struct session *session, struct err *err)
+{
+	const struct source *source = &session->request.source;
+	const struct creds_cloud cloud = source_cloud_settings(&source->cloud);
+	const char *idle;
+	for (unsigned i = 0; (idle = source_cloud_idle(&source->cloud, i)); i++)
+		warn(NULL, idle);
+	session->mirror_creds = creds_of(source->mirror.username, source->mirror.password,
+					 "source.registry_mirror.username");
+	if (!creds_cloud_is_set(&cloud)) {
+		session->creds = creds_of(source->username, source->password, "source.username");
+		return 0;
+	}
+	int r = creds_cloud_open(&session->creds, &cloud, err);
+	return r < 0 ? r : find_ecr_host(session, &cloud.aws, err);
+}
+
 static int prepare(struct session *session, struct err *err)
 {
 	const struct source *source = &session->request.source;
-	int r = find_ref(session, err);
-	if (r == 0)
-		r = request_platform(&session->request, &session->platform, err);
+	int r = request_platform(&session->request, &session->platform, err);
 	if (r == 0)
 		r = session_open_http(session, err);
+	if (r == 0)
+		r = find_creds(session, err);
+	if (r == 0)
+		r = find_ref(session, err);
 	if (r < 0)
 		return r;
 
 	log_debug("platform %s, %s", platform_format(&session->platform).text,
-		  source->username && source->password ? "credentials of the source" : "anonymous");
-	session->creds = creds_of(source->username, source->password, "source.username");
-	session->mirror_creds = creds_of(source->mirror.username, source->mirror.password,
-					 "source.registry_mirror.username");
+		  session->creds ? "credentials of the source" : "anonymous");
 	session->images = (struct image_options){
 		.repo = {
 			.http = session->http,
 			.creds = session->creds,
 			.insecure = source->insecure,
 			.ca_pem = source->ca_pem,
+			.client_pem = source->cloud.client_cert,
+			.client_key_pem = source->cloud.client_key,
 			.mirror = source->mirror.host,
 			.mirror_creds = session->mirror_creds,
 			.warn = warn,

@@ -18,7 +18,10 @@ struct session {
 	struct image_options images; /* borrows from the above */
 };
 
-/* Read stdin for STEP and prepare; nothing is asked of the network yet.  As request_parse. */
+/*
+ * Read stdin for STEP and prepare; nothing is asked of the network yet, but by a source with
+ * aws_region and no aws_account_id, whose registry only ECR knows.  As request_parse.
+ */
 MUST_USE int session_open(struct session **out, enum source_step step, struct err *err);
 void session_free(struct session *session);
 DEFINE_AUTO(session)

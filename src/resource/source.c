@@ -68,18 +68,28 @@ static const struct field source_fields[] = {
 	{ "label_regex", FIELD_LATER, 0, NULL },
 	{ "annotation_regex", FIELD_LATER, 0, NULL },
 	{ "content_trust", FIELD_ANY, offsetof(struct source, content_trust), NULL },
-	{ "aws_access_key_id", FIELD_LATER, 0, NULL },
-	{ "aws_secret_access_key", FIELD_LATER, 0, NULL },
-	{ "aws_session_token", FIELD_LATER, 0, NULL },
-	{ "aws_region", FIELD_LATER, 0, NULL },
-	{ "aws_role_arn", FIELD_LATER, 0, NULL },
-	{ "aws_role_arns", FIELD_LATER, 0, NULL },
-	{ "aws_account_id", FIELD_LATER, 0, NULL },
-	{ "aws_ecr_registry_id", FIELD_LATER, 0, NULL },
-	{ "azure_acr", FIELD_LATER, 0, NULL },
-	{ "azure_client_id", FIELD_LATER, 0, NULL },
-	{ "azure_tenant_id", FIELD_LATER, 0, NULL },
-	{ "azure_environment", FIELD_LATER, 0, NULL },
+	{ "aws_access_key_id", TEXT_AT(source, cloud.aws_access_key_id) },
+	{ "aws_secret_access_key", TEXT_AT(source, cloud.aws_secret_access_key) },
+	{ "aws_session_token", TEXT_AT(source, cloud.aws_session_token) },
+	{ "aws_region", TEXT_AT(source, cloud.aws_region) },
+	{ "aws_role_arn", TEXT_AT(source, cloud.aws_role_arn) },
+	{ "aws_role_arns", FIELD_TEXTS, offsetof(struct source, cloud.aws_role_arns), NULL },
+	{ "aws_account_id", FIELD_SCALAR, offsetof(struct source, cloud.aws_account_id), NULL },
+	{ "aws_ecr_registry_id", FIELD_SCALAR, offsetof(struct source, cloud.aws_ecr_registry_id),
+	  NULL },
+	{ "aws_web_identity_token", TEXT_AT(source, cloud.aws_web_identity_token) },
+	{ "azure_acr", FIELD_BOOL, offsetof(struct source, cloud.azure_acr), NULL },
+	{ "azure_client_id", TEXT_AT(source, cloud.azure_client_id) },
+	{ "azure_tenant_id", TEXT_AT(source, cloud.azure_tenant_id) },
+	{ "azure_environment", TEXT_AT(source, cloud.azure_environment) },
+	{ "azure_auth_type", TEXT_AT(source, cloud.azure_auth_type) },
+	{ "google_credentials", FIELD_JSON, offsetof(struct source, cloud.google_credentials),
+	  NULL },
+	{ "google_identity_token", TEXT_AT(source, cloud.google_identity_token) },
+	{ "google_metadata", FIELD_BOOL, offsetof(struct source, cloud.google_metadata), NULL },
+	{ "google_service_account", TEXT_AT(source, cloud.google_service_account) },
+	{ "client_cert", TEXT_AT(source, cloud.client_cert) },
+	{ "client_key", TEXT_AT(source, cloud.client_key) },
 };
 static const struct field_set source_set = {
 	.path = "source",
@@ -230,6 +240,8 @@ static int check_request(struct request *request, enum source_step step, struct 
 	if (request->source.mirror.present && !request->source.mirror.host)
 		return err_set(err, EINVAL, "source.registry_mirror.host is missing");
 	int r = read_format(&request->params, err);
+	if (r == 0)
+		r = source_cloud_check(&request->source.cloud, err);
 	if (r == 0 && step == STEP_OUT)
 		r = check_put(request, err);
 	if (r == 0 && request->params.lazy == LAZY_REQUIRE && !request->params.skip_download &&
@@ -303,6 +315,7 @@ void request_release(struct request *request)
 	wipe(source->username);
 	wipe(source->password);
 	free(source->ca_pem);
+	source_cloud_release(&source->cloud);
 	free(source->variant);
 	platform_release(&source->platform);
 	free(source->mirror.host);

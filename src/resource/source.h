@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "oci/platform.h"
 #include "resource/fields.h"
+#include "resource/source-cloud.h"
 
 #define REQUEST_MAX_BYTES (4u * 1024 * 1024)
 
@@ -50,6 +51,7 @@ struct source {
 	char *ca_pem;	    /* owned: certificates, joined */
 	struct source_platform platform;
 	struct source_mirror mirror;
+	struct source_cloud cloud;
 };
 
 struct source_version {

@@ -83,7 +83,7 @@ static void expect(struct creds *creds, const char *host, const char *name, cons
 {
 	struct credential found = { 0 };
 	struct err err = { 0 };
-	assert_int_equal(creds_find(&found, creds, host, name, &err), 0);
+	assert_int_equal(creds_find(&found, creds, NULL, host, name, &err), 0);
 	assert_true(str_equal(found.username, username));
 	assert_true(str_equal(found.password, password));
 	assert_int_equal(found.source != NULL, username != NULL);
@@ -160,17 +160,17 @@ static void test_creds_files_reads_docker_config(void **state)
 	expect(creds, "io", "a", NULL, NULL);
 
 	struct credential found = { 0 };
-	assert_int_equal(creds_find(&found, creds, "id.example", "a", NULL), 0);
+	assert_int_equal(creds_find(&found, creds, NULL, "id.example", "a", NULL), 0);
 	assert_string_equal(found.identity_token, "idtok");
 	assert_null(found.password);
 	assert_string_equal(found.source, "~/.docker/config.json");
 	credential_release(&found);
-	assert_int_equal(creds_find(&found, creds, "reg.example:5000", "a", NULL), 0);
+	assert_int_equal(creds_find(&found, creds, NULL, "reg.example:5000", "a", NULL), 0);
 	assert_string_equal(found.registry_token, "regtok");
 	credential_release(&found);
 
 	struct err err = { 0 };
-	assert_int_equal(creds_find(&found, creds, "bad.example", "a", &err), -EACCES);
+	assert_int_equal(creds_find(&found, creds, NULL, "bad.example", "a", &err), -EACCES);
 	assert_non_null(strstr(err_text(&err), "bad.example"));
 	assert_null(strstr(err_text(&err), "%%%"));
 }
@@ -281,7 +281,7 @@ static void expect_failure(struct creds *creds, const char *host, const char *wh
 {
 	struct credential found = { 0 };
 	struct err err = { 0 };
-	assert_int_equal(creds_find(&found, creds, host, "a", &err), -EACCES);
+	assert_int_equal(creds_find(&found, creds, NULL, host, "a", &err), -EACCES);
 	assert_non_null(strstr(err_text(&err), why));
 	assert_non_null(strstr(err_text(&err), "docker-credential-"));
 }
@@ -302,7 +302,7 @@ static void test_creds_find_asks_helpers(void **state)
 	expect(creds, "docker.io", "library/a", "hub", "hs");
 	expect(creds, "none.example", "a", NULL, NULL);
 	struct credential found = { 0 };
-	assert_int_equal(creds_find(&found, creds, "token.example", "a", NULL), 0);
+	assert_int_equal(creds_find(&found, creds, NULL, "token.example", "a", NULL), 0);
 	assert_string_equal(found.identity_token, "idt");
 	assert_null(found.username);
 	assert_string_equal(found.source, "docker-credential-fake");

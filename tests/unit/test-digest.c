@@ -87,6 +87,23 @@ static void test_digest_of_gives_the_published_values(void **state)
 		"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
+/* RFC 4231, test cases 2 and 6. */
+static void test_digest_hmac_gives_the_published_values(void **state)
+{
+	(void)state;
+	struct digest d;
+	const char *const data = "what do ya want for nothing?";
+	digest_hmac(&d, "Jefe", 4, data, strlen(data));
+	assert_string_equal(digest_hex(&d).text, "5bdcc146bf60754e6a042426089575c7"
+						 "5a003f089d2739839dec58b964ec3843");
+	const char *const more = "Test Using Larger Than Block-Size Key - Hash Key First";
+	uint8_t key[131];
+	memset(key, 0xaa, sizeof(key));
+	digest_hmac(&d, key, sizeof(key), more, strlen(more));
+	assert_string_equal(digest_hex(&d).text, "60e431591ee0b67f0d8a26aacbf5b77f"
+						 "8e0bc6213728c5140546040f0ee37f54");
+}
+
 static void test_digest_hasher_pieces_equal_the_whole(void **state)
 {
 	(void)state;
@@ -126,6 +143,7 @@ int main(void)
 		cmocka_unit_test(test_digest_parse_refuses_what_is_not_one),
 		cmocka_unit_test(test_digest_error_escapes_the_text),
 		cmocka_unit_test(test_digest_of_gives_the_published_values),
+		cmocka_unit_test(test_digest_hmac_gives_the_published_values),
 		cmocka_unit_test(test_digest_hasher_pieces_equal_the_whole),
 		cmocka_unit_test(test_digest_equal_compares_algorithm_and_bytes),
 	};

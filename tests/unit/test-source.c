@@ -196,10 +196,23 @@ static const struct {
 	  EOPNOTSUPP },
 	{ STEP_CHECK, SOURCE("\"semver_constraint\":\"1.x\""),
 	  "source.semver_constraint is not supported yet", EOPNOTSUPP },
-	{ STEP_CHECK, SOURCE("\"aws_region\":\"eu-west-1\""),
-	  "source.aws_region is not supported yet", EOPNOTSUPP },
-	{ STEP_CHECK, SOURCE("\"azure_acr\":true"), "source.azure_acr is not supported yet",
-	  EOPNOTSUPP },
+	{ STEP_CHECK, SOURCE("\"aws_role_arn\":\"a\",\"aws_role_arns\":[\"b\"]"),
+	  "source.aws_role_arn and source.aws_role_arns exclude each other", EINVAL },
+	{ STEP_CHECK, SOURCE("\"aws_regoin\":\"eu-west-1\""),
+	  "unknown field 'aws_regoin' in source (did you mean 'aws_region'?)", EINVAL },
+	{ STEP_CHECK, SOURCE("\"azure_acr\":\"yes\""),
+	  "source.azure_acr must be true or false, not a string", EINVAL },
+	{ STEP_CHECK, SOURCE("\"google_credentials\":[]"),
+	  "source.google_credentials must be an object, or a string with one, not an array",
+	  EINVAL },
+	{ STEP_CHECK, SOURCE("\"client_cert\":\"-----BEGIN CERTIFICATE-----\""),
+	  "source.client_cert and source.client_key go together: one of them is missing", EINVAL },
+	{ STEP_CHECK, SOURCE("\"client_cert\":\"x\",\"client_key\":\"y\""),
+	  "source.client_cert is not a PEM certificate", EINVAL },
+	{ STEP_CHECK,
+	  SOURCE("\"client_cert\":\"-----BEGIN CERTIFICATE-----\","
+		 "\"client_key\":\"-----BEGIN ENCRYPTED PRIVATE KEY-----\""),
+	  "source.client_key has a passphrase: give it without one", EINVAL },
 	{ STEP_OUT, SOURCE("\"content_trust\":{\"server\":\"x\"}"),
 	  "source.content_trust (Notary v1) is not supported, registries are dropping it: take it "
 	  "out, and sign the digest that was pushed in a task with cosign",
@@ -291,7 +304,9 @@ static void test_request_parse_never_shows_secrets(void **state)
 	static const char *const cases[] = {
 		SOURCE("\"password\":\"s3cret\",\"typo\":1"),
 		SOURCE("\"password\":[\"s3cret\"]"),
-		SOURCE("\"aws_secret_access_key\":\"s3cret\""),
+		SOURCE("\"client_key\":\"s3cret\""),
+		SOURCE("\"client_cert\":\"s3cret\",\"client_key\":\"s3cret\""),
+		SOURCE("\"google_credentials\":[\"s3cret\"]"),
 		SOURCE("\"registry_mirror\":{\"password\":\"s3cret\",\"x\":1}"),
 	};
 	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
