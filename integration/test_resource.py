@@ -160,12 +160,16 @@ def test_check_of_a_missing_repository_is_empty(check, registry):
     assert done.rc == 0 and done.out == b'[]\n', done
 
 
-@pytest.mark.parametrize('tag, prints, wanted', [
-    (None, 'latest', 'one'), ('', 'latest', 'one'), (42, '42', 'one'), (True, 'true', 'one'),
-])
+@pytest.mark.parametrize('tag, prints, wanted', [(42, '42', 'one'), (True, 'true', 'one'), ('latest', 'latest', 'one')])
 def test_check_reads_tags_as_text(check, moved, images, tag, prints, wanted):
     done = check({'repository': moved, 'tag': tag})
     assert done.rc == 0 and done.out == versions((prints, images.digest(wanted))), done
+
+
+@pytest.mark.parametrize('tag', [None, ''])
+def test_check_without_a_tag_looks_for_versions(check, moved, tag):
+    done = check({'repository': moved, 'tag': tag})
+    assert done.rc == 0 and [v['tag'] for v in json.loads(done.out)] == ['1.10', '42'], done
 
 
 def test_check_keeps_the_digits_of_a_number(rootlet, moved, images):
@@ -196,9 +200,10 @@ REFUSED = [
     ('check', {'source': {'repository': 'a'}, 'params': {}}, 2, "unknown field 'params'"),
     ('check', {'source': {'repository': 'a', 'registry_mirror': {'url': 'x'}}}, 2,
      "unknown field 'url' in source.registry_mirror"),
-    ('check', {'source': {'repository': 'a', 'semver_constraint': '1.x'}}, 7,
-     'source.semver_constraint is not supported yet'),
     ('check', {'source': {'repository': 'a', 'aws_region': 'x/y'}}, 2, "source.aws_region 'x/y' is not the name of"),
+    ('check', {'source': {'repository': 'a', 'semver_constraint': '>= x.y.z.a'}}, 2, 'source.semver_constraint: improper'),
+    ('check', {'source': {'repository': 'a', 'tag_regex': '('}}, 2, 'source.tag_regex'),
+    ('in', {'source': {'repository': 'a', 'label_regex': '('}, 'version': {'digest': NO_DIGEST}}, 2, 'source.label_regex'),
     ('check', {'source': {}}, 2, 'source.repository is missing'),
     ('check', {'source': {'repository': 'UPPER/case'}}, 2, 'source.repository'),
     ('check', {'source': {'repository': '127.0.0.1:1/a:tag'}}, 2, 'source.repository'),

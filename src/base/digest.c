@@ -62,6 +62,13 @@ bool digest_equal(const struct digest *a, const struct digest *b)
 	return a->algorithm == b->algorithm && memcmp(a->bytes, b->bytes, sizeof(a->bytes)) == 0;
 }
 
+int digest_compare(const struct digest *a, const struct digest *b)
+{
+	if (a->algorithm != b->algorithm)
+		return a->algorithm < b->algorithm ? -1 : 1;
+	return memcmp(a->bytes, b->bytes, sizeof(a->bytes));
+}
+
 bool digest_known(const struct digest *d)
 {
 	return d->algorithm != DIGEST_NONE;

@@ -32,6 +32,8 @@ struct digest_text {
 /* -EINVAL when TEXT is not exactly one well-formed digest; names the text, escaped. */
 MUST_USE int digest_parse(struct digest *out, const char *text, struct err *err);
 bool digest_equal(const struct digest *a, const struct digest *b);
+/* Some order, for sorting: < 0, 0, > 0. */
+int digest_compare(const struct digest *a, const struct digest *b);
 bool digest_known(const struct digest *d);
 /* "sha256" | "sha512" */
 const char *digest_algorithm_name(const struct digest *d);

@@ -132,8 +132,8 @@ bool str_parse_u64(const char *text, unsigned long long *out)
 	return true;
 }
 
-/* Levenshtein distance, or SIZE_MAX when either text is long. */
-static size_t distance(const char *a, const char *b)
+/* After Levenshtein, a row of the table at a time. */
+size_t str_distance(const char *a, const char *b)
 {
 	size_t n = strlen(a), m = strlen(b);
 	if (n > NEAREST_MAX_BYTES || m > NEAREST_MAX_BYTES)
@@ -163,7 +163,7 @@ const char *str_nearest(const char *word, const char *const *candidates, size_t 
 	const char *best = NULL;
 	size_t best_distance = strlen(word) / 2 + 1;
 	for (size_t i = 0; i < count; i++) {
-		size_t d = distance(word, candidates[i]);
+		size_t d = str_distance(word, candidates[i]);
 		if (d < best_distance) {
 			best_distance = d;
 			best = candidates[i];

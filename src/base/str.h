@@ -49,5 +49,7 @@ bool str_equal_nocase(const char *a, const char *b); /* ASCII */
 /* Whole TEXT as a decimal number; false when empty, signed, too large or followed by anything. */
 bool str_parse_u64(const char *text, unsigned long long *out);
 
+/* Letters to change, add or drop to make B of A; SIZE_MAX when either is long. */
+size_t str_distance(const char *a, const char *b);
 /* The candidate nearest to WORD by edit distance, or NULL when none is near. */
 const char *str_nearest(const char *word, const char *const *candidates, size_t count);

@@ -225,6 +225,11 @@ static int cached_range(struct repo *repo, const struct descriptor *d, uint64_t 
 	return repo_range(of(repo)->under, d, offset, length, flags, out, err);
 }
 
+static int cached_tags(struct repo *repo, struct tags *out, struct err *err)
+{
+	return repo_tags(of(repo)->under, out, err);
+}
+
 static void cached_abort(struct repo *repo)
 {
 	repo_abort(of(repo)->under);
@@ -252,6 +257,7 @@ struct repo *cached_repo_new(struct repo *under, struct cache *cache, const stru
 		.manifest = cached_manifest,
 		.blob = cached_blob,
 		.range = cached_range,
+		.tags = cached_tags,
 		.free = cached_free,
 		.abort = cached_abort,
 		.counts = cached_counts,

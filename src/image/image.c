@@ -14,6 +14,9 @@
 #include "base/esc.h"
 #include "base/log.h"
 
+#define LOOK_AGAIN_MS 250u
+#define LOOKS_MAX 4u
+
 static void document_copy(struct document *out, const struct document *document)
 {
 	descriptor_copy(&out->descriptor, &document->descriptor);
@@ -78,7 +81,8 @@ static int check_os(const struct image *image, const struct platform *wanted, st
 		       esc(platform_format(wanted).text));
 }
 
-static int read_config(struct image *image, const struct platform *wanted, struct err *err)
+static int read_config(struct image *image, const struct platform *wanted, unsigned flags,
+		       struct err *err)
 {
 	int r = repo_blob_bytes(image->repo, &image->manifest.config, CONFIG_MAX_BYTES,
 				&image->config_bytes, &image->config_size, err);
@@ -89,12 +93,25 @@ static int read_config(struct image *image, const struct platform *wanted, struc
 	if (image->config.diff_id_count != image->manifest.layer_count)
 		return err_set(err, EBADMSG, "the manifest has %zu layers, the config %zu diffIDs",
 			       image->manifest.layer_count, image->config.diff_id_count);
-	return check_os(image, wanted, err);
+	return flags & IMAGE_ANY_OS ? 0 : check_os(image, wanted, err);
 }
 
-static int find_top(struct image *image, struct err *err)
+/*
+ * Registries of many machines take a moment until all of them know a manifest that one was given.
+ * Only that is waited for: a few seconds, in growing steps.
+ */
+static int find_top(struct image *image, unsigned flags, struct err *err)
 {
-	int r = repo_resolve(image->repo, &image->ref, &image->top, err);
+	struct err why = { 0 };
+	int r = repo_resolve(image->repo, &image->ref, &image->top, &why);
+	for (unsigned looks = 0; r == -ENOENT && (flags & IMAGE_WAIT) && looks < LOOKS_MAX;
+	     looks++) {
+		if (!repo_pause(image->repo, LOOK_AGAIN_MS << looks))
+			break;
+		r = repo_resolve(image->repo, &image->ref, &image->top, &why);
+	}
+	if (r < 0)
+		return err_set(err, -r, "%s", err_text(&why));
 	image->is_index = media_kind(image->top.descriptor.media_type) == MEDIA_INDEX;
 	return r;
 }
@@ -115,7 +132,7 @@ static int read_image(struct image *image, const struct image_options *options, 
 			   image->document.bytes, image->document.size, err);
 	if (r < 0 || (flags & IMAGE_NO_CONFIG))
 		return r;
-	return read_config(image, &wanted, err);
+	return read_config(image, &wanted, flags, err);
 }
 
 /* What failed with R; NAMED: what registries say names the image already. */
@@ -130,9 +147,10 @@ static int name_it(int r, const struct ref *ref, bool named, struct err *err)
 int image_open_in(struct image **out, struct repo *repo, const struct ref *ref,
 		  const struct image_options *options, unsigned flags, struct err *err)
 {
-	AUTO(image) image = mem_make(struct image, .repo = repo);
+	AUTO(image)
+	image = mem_make(struct image, .repo = repo, .borrowed = flags & IMAGE_BORROW_REPO);
 	ref_copy(&image->ref, ref);
-	int r = find_top(image, err);
+	int r = find_top(image, flags, err);
 	if (r < 0)
 		return name_it(r, ref, true, err);
 	r = read_image(image, options, flags, err);
@@ -165,7 +183,8 @@ void image_free(struct image *image)
 {
 	if (!image)
 		return;
-	repo_free(image->repo);
+	if (!image->borrowed)
+		repo_free(image->repo);
 	ref_release(&image->ref);
 	document_release(&image->top);
 	document_release(&image->document);

@@ -17,7 +17,8 @@ struct image_options {
 };
 
 struct image {
-	struct repo *repo; /* owned */
+	struct repo *repo; /* owned unless borrowed */
+	bool borrowed;
 	struct ref ref;
 	struct document top;	  /* what the reference names: index or manifest */
 	bool is_index;		  /* top is an index */
@@ -31,6 +32,9 @@ struct image {
 enum image_open_flags {
 	IMAGE_NO_CONFIG = 1u << 0,   /* stop after the manifest: config is empty (skip_download) */
 	IMAGE_NO_PLATFORM = 1u << 1, /* stop after top (oci-layout) */
+	IMAGE_BORROW_REPO = 1u << 2, /* image_open_in: REPO stays the caller's */
+	IMAGE_ANY_OS = 1u << 4,	     /* also an image for another system: only its config counts */
+	IMAGE_WAIT = 1u << 3,	     /* what is not there was pushed just now: look a few times */
 };
 
 /*
@@ -39,7 +43,8 @@ enum image_open_flags {
  */
 MUST_USE int image_open(struct image **out, const struct ref *ref,
 			const struct image_options *options, unsigned flags, struct err *err);
-/* The same from a repo that was opened already; takes it over, also when it fails. */
+/* The same from a repo that was opened already; takes it over, also when it fails, unless
+ * IMAGE_BORROW_REPO says otherwise. */
 MUST_USE int image_open_in(struct image **out, struct repo *repo, const struct ref *ref,
 			   const struct image_options *options, unsigned flags, struct err *err);
 void image_free(struct image *image);

@@ -350,6 +350,23 @@ static struct input *docker_input(struct repo *repo, const struct descriptor *d)
 	return archive->layout ? repo_input(archive->layout, d) : NULL;
 }
 
+static int docker_tags(struct repo *repo, struct tags *out, struct err *err)
+{
+	const struct docker_save *save = &((struct docker_archive *)repo)->save;
+	auto_tags tags = { 0 };
+	for (size_t i = 0; i < save->count; i++) {
+		const struct docker_names *names = &save->images[i].tags;
+		for (size_t k = 0; k < names->count; k++) {
+			int r = tags_add(&tags, names->items[k], err);
+			if (r < 0)
+				return r;
+		}
+	}
+	*out = tags;
+	tags = (struct tags){ 0 };
+	return 0;
+}
+
 static void docker_free(struct repo *repo)
 {
 	struct docker_archive *archive = (struct docker_archive *)repo;
@@ -392,6 +409,7 @@ int docker_archive_open(struct repo **out, const struct ref *ref, struct err *er
 		.manifest = docker_manifest,
 		.blob = docker_blob,
 		.range = docker_range,
+		.tags = docker_tags,
 		.input = docker_input,
 		.free = docker_free,
 	};

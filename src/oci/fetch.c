@@ -18,7 +18,9 @@
 
 #define MANIFEST_TIMEOUT_MS 120000u
 #define HEAD_TIMEOUT_MS 60000u
-#define CORRUPT_TRIES 2u /* a manifest whose digest is wrong is asked for once more */
+#define HEAD_TRIES 2u
+#define HEAD_TRIES_BUSY 3u /* 429 */
+#define CORRUPT_TRIES 2u   /* a manifest whose digest is wrong is asked for once more */
 
 #define ACCEPTED \
 	MEDIA_OCI_INDEX ", " MEDIA_OCI_MANIFEST ", " MEDIA_DOCKER_LIST ", " MEDIA_DOCKER_MANIFEST
@@ -47,15 +49,15 @@ static bool is_manifest_type(const char *type)
 	return kind == MEDIA_INDEX || kind == MEDIA_MANIFEST || kind == MEDIA_SCHEMA1;
 }
 
-/* Names that servers give to anything: the body has to tell. */
+/* Names that servers give to anything, or no names at all ("dummy"): the body has to tell. */
 static bool says_nothing(const char *type)
 {
-	static const char *const general[] = { "", "application/json", "application/octet-stream",
-					       "text/plain" };
+	static const char *const general[] = { "application/json", "application/octet-stream",
+					       "binary/octet-stream", "text/plain" };
 	for (size_t i = 0; i < N_ELEMENTS(general); i++)
 		if (strcmp(type, general[i]) == 0)
 			return true;
-	return false;
+	return !strchr(type, '/');
 }
 
 /* What the body calls itself, or what its shape says; NULL when it is neither. */
@@ -259,43 +261,77 @@ static int head_by_get(struct descriptor *out, struct endpoint *endpoint, const 
 	return 0;
 }
 
-/* BELIEVE: a 404 is an answer. */
-static int head(struct descriptor *out, struct endpoint *endpoint, const char *reference,
-		bool believe, struct err *err)
+enum head_result {
+	HEAD_FOUND,
+	HEAD_ABSENT,
+	HEAD_AGAIN,   /* tries_again has waited */
+	HEAD_USELESS, /* GET may do better */
+	HEAD_FAILED,  /* and so will GET */
+};
+
+/* Many registries count a GET against a limit and a HEAD not: who is busy is asked by HEAD again.
+ */
+static enum head_result head_once(struct descriptor *out, struct endpoint *endpoint,
+				  const char *path, struct tries *tries, struct err *err)
 {
-	auto_free char *path = path_of(endpoint, reference);
 	const struct request request = {
 		.method = "HEAD",
 		.path = path,
 		.accept = ACCEPTED,
+		.new_connection = tries->made > 0,
 		.timeout_ms = HEAD_TIMEOUT_MS,
 	};
 	struct answer answer = { 0 };
 	int r = request_try(&answer, endpoint, &request, err);
-	bool final = answer.final;
-	bool enough = r == 0 && read_head(out, &answer);
-	bool absent = r == 0 && believe && http_status(answer.transfer) == 404;
+	if (r < 0 && answer.final)
+		return answer.refused ? HEAD_USELESS : HEAD_FAILED;
+	int status = r < 0 ? 0 : http_status(answer.transfer);
+	bool found = r == 0 && read_head(out, &answer);
+	bool may_pass = r < 0 || status == 429 || status >= 500;
+	int64_t after = tries_after(answer.transfer);
+	if (r == 0 && !found)
+		r = reply_error(answer.transfer, answer.host, err);
 	answer_release(&answer);
-	if (enough)
+	if (found)
+		return HEAD_FOUND;
+	if (status == 404)
+		return HEAD_ABSENT;
+	if (!may_pass)
+		return HEAD_USELESS;
+	if (status == 429 && endpoint->tries_max >= HEAD_TRIES_BUSY)
+		tries->max = HEAD_TRIES_BUSY;
+	if (tries_again(tries, r, status, after, err) == 0)
+		return HEAD_AGAIN;
+	return r == -ECANCELED || after > RETRY_AFTER_MAX_MS / 1000 ? HEAD_FAILED : HEAD_USELESS;
+}
+
+static int head(struct descriptor *out, struct endpoint *endpoint, const char *reference,
+		struct err *err)
+{
+	auto_free char *path = path_of(endpoint, reference);
+	struct tries tries;
+	enum head_result result;
+	struct err why = { 0 };
+	tries_init(&tries, HEAD_TRIES, HEAD_TRIES_BUSY, endpoint->wait_base_ms);
+	tries.group = endpoint->group;
+	do {
+		result = head_once(out, endpoint, path, &tries, &why);
+	} while (result == HEAD_AGAIN);
+	if (result == HEAD_FOUND)
 		return 0;
-	if (absent)
+	if (result == HEAD_ABSENT)
 		return err_set(err, ENOENT, "'%s/%s' has no '%s'", esc(endpoint->shown),
 			       esc(endpoint->name), esc(reference));
-	if (!final)
-		r = head_by_get(out, endpoint, path, err);
-	return r < 0 ? err_wrap(err, r, "look for '%s' in '%s/%s'", esc(reference),
-				esc(endpoint->shown), esc(endpoint->name))
-		     : 0;
+	if (result == HEAD_FAILED)
+		return err_set(err, -why.code, "%s", err_text(&why));
+	return head_by_get(out, endpoint, path, err);
 }
 
 int fetch_head(struct descriptor *out, struct endpoint *endpoint, const char *reference,
 	       struct err *err)
 {
-	return head(out, endpoint, reference, false, err);
-}
-
-int fetch_look(struct descriptor *out, struct endpoint *endpoint, const char *reference,
-	       struct err *err)
-{
-	return head(out, endpoint, reference, true, err);
+	int r = head(out, endpoint, reference, err);
+	return r < 0 && r != -ENOENT ? err_wrap(err, r, "look for '%s' in '%s/%s'", esc(reference),
+						esc(endpoint->shown), esc(endpoint->name))
+				     : r;
 }

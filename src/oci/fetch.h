@@ -17,14 +17,10 @@ MUST_USE int fetch_manifest(struct document *out, struct endpoint *endpoint, con
 			    const struct digest *wanted, const char *media_type, struct err *err);
 
 /*
- * Digest, size and type of what REFERENCE names: HEAD, and GET where that says too little.
- * descriptor.media_type is NULL when nobody told.
+ * Digest, size and type of what REFERENCE names: HEAD, and GET where that is of no use.
+ * descriptor.media_type is NULL when nobody told.  The 404 of a HEAD is -ENOENT.
  */
 MUST_USE int fetch_head(struct descriptor *out, struct endpoint *endpoint, const char *reference,
-			struct err *err);
-
-/* The same where "no" is what is expected: the 404 of a HEAD is -ENOENT without another request. */
-MUST_USE int fetch_look(struct descriptor *out, struct endpoint *endpoint, const char *reference,
 			struct err *err);
 
 /*

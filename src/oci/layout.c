@@ -228,6 +228,23 @@ static struct input *layout_input(struct repo *repo, const struct descriptor *d)
 	return store_input(layout_of(repo)->store, path, d->size);
 }
 
+static int layout_tags(struct repo *repo, struct tags *out, struct err *err)
+{
+	const struct index *index = &layout_of(repo)->index;
+	auto_tags tags = { 0 };
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < index->count; i++) {
+		auto_free char *name = descriptor_annotation(&index->entries[i], REF_NAME);
+		if (name)
+			r = tags_add(&tags, name, err);
+	}
+	if (r < 0)
+		return r;
+	*out = tags;
+	tags = (struct tags){ 0 };
+	return 0;
+}
+
 static void layout_free(struct repo *repo)
 {
 	struct layout *layout = (struct layout *)repo;
@@ -252,6 +269,7 @@ int layout_new(struct repo **out, struct store *store, bool owned, const char *n
 		.manifest = layout_manifest,
 		.blob = layout_blob,
 		.range = layout_range,
+		.tags = layout_tags,
 		.input = layout_input,
 		.free = layout_free,
 	};

@@ -155,11 +155,39 @@ static int registry_manifest(struct repo *repo, const struct descriptor *d, stru
 	return 0;
 }
 
+static int registry_tags(struct repo *repo, struct tags *out, struct err *err)
+{
+	struct registry *registry = registry_of(repo);
+	struct endpoint *origin = registry->endpoints[registry->count - 1];
+	struct endpoint *mirror = first_endpoint(registry) + 1 < registry->count
+					  ? registry->endpoints[0]
+					  : NULL;
+	struct err why = { 0 };
+	int r = mirror ? tags_fetch(out, mirror, &why) : 0;
+	if (mirror && r == 0 && out->count > 0)
+		return 0;
+	if (mirror) {
+		if (r == 0)
+			(void)err_set(&why, ENOENT, "it lists no tags");
+		mirror_failed(registry, mirror, &why);
+		atomic_store(&registry->mirror_down, true);
+	}
+	return tags_fetch(out, origin, err);
+}
+
 /* [OFFSET, OFFSET+LENGTH), or the whole blob when LENGTH is 0. */
 static int open_blob(struct registry *registry, const struct descriptor *d, uint64_t offset,
 		     uint64_t length, unsigned flags, struct stream **out, struct err *err)
 {
 	unsigned first = first_endpoint(registry);
+	/* bad bytes of a mirror are no reason to fail while the origin has good ones */
+	if ((flags & REPO_BLOB_FRESH) && first + 1 < registry->count) {
+		struct err why = { 0 };
+		(void)err_set(&why, EBADMSG, "the bytes of blob '%s' were wrong",
+			      digest_show(&d->digest));
+		mirror_failed(registry, registry->endpoints[first], &why);
+		first = registry->count - 1;
+	}
 	const struct blob_options options = {
 		.sources = registry->endpoints + first,
 		.source_count = registry->count - first,
@@ -187,6 +215,14 @@ static int registry_range(struct repo *repo, const struct descriptor *d, uint64_
 static void registry_abort(struct repo *repo)
 {
 	http_group_abort(registry_of(repo)->group);
+}
+
+static bool registry_pause(struct repo *repo, unsigned ms)
+{
+	struct registry *registry = registry_of(repo);
+	unsigned base_ms = registry->endpoints[0]->wait_base_ms;
+	atomic_store(&registry->mirror_down, true);
+	return http_group_pause(registry->group, ms * base_ms / RETRY_BASE_MS);
 }
 
 static struct repo_counts registry_counts(struct repo *repo)
@@ -282,7 +318,9 @@ int registry_open(struct repo **out, const struct ref *ref, const struct repo_op
 		.manifest = registry_manifest,
 		.blob = registry_blob,
 		.range = registry_range,
+		.tags = registry_tags,
 		.abort = registry_abort,
+		.pause = registry_pause,
 		.counts = registry_counts,
 		.free = registry_free,
 	};

@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/esc.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "net/http.h"
+#include "oci/ratelimit.h"
 
 #define SHOWN_MAX_BYTES 200u
 
@@ -110,6 +112,15 @@ void reply_reason(struct str *out, const char *body, size_t size)
 	add_store_reason(out, body);
 }
 
+/* Who has used a limit up wants to know when it is over. */
+static void add_limit(struct str *out, const struct http_transfer *transfer)
+{
+	auto_str text = STR_MAX(SHOWN_MAX_BYTES);
+	ratelimit_describe(&text, transfer, (int64_t)time(NULL));
+	if (text.length > 0)
+		str_addf(out, " (rate limit: %s)", str_text(&text));
+}
+
 int reply_error(struct http_transfer *transfer, const char *host, struct err *err)
 {
 	auto_str reason = STR_MAX(16 * SHOWN_MAX_BYTES);
@@ -118,6 +129,8 @@ int reply_error(struct http_transfer *transfer, const char *host, struct err *er
 	if (reply_body(&body, &size, transfer, REPLY_ERROR_MAX_BYTES, NULL) == 0 && body)
 		reply_reason(&reason, body, size);
 	int status = http_status(transfer);
+	if (status == 429)
+		add_limit(&reason, transfer);
 	return err_set(err, code_of(status), "'%s' answered %d%s", esc(host), status,
 		       str_text(&reason));
 }

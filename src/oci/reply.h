@@ -24,6 +24,7 @@ void reply_reason(struct str *out, const char *body, size_t size);
 /*
  * An answer that is no success, as error: -ENOENT for 404, -EACCES for 401 and 403, -EAGAIN for
  * what may pass (408, 425, 429, 5xx), else -EPROTO.  The text is "'HOST' answered STATUS" and what
- * the body says (errors[].code and message of the distribution spec), escaped and cut.
+ * the body says (errors[].code and message of the distribution spec), escaped and cut; for a 429
+ * also what it says about the limit.
  */
 int reply_error(struct http_transfer *transfer, const char *host, struct err *err);

@@ -47,6 +47,12 @@ int repo_head(struct repo *repo, const struct ref *ref, struct descriptor *out, 
 	return repo->ops->head(repo, ref, out, err);
 }
 
+int repo_tags(struct repo *repo, struct tags *out, struct err *err)
+{
+	*out = (struct tags){ 0 };
+	return repo->ops->tags(repo, out, err);
+}
+
 int repo_manifest(struct repo *repo, const struct descriptor *d, struct document *out,
 		  struct err *err)
 {
@@ -141,6 +147,11 @@ void repo_abort(struct repo *repo)
 {
 	if (repo->ops->abort)
 		repo->ops->abort(repo);
+}
+
+bool repo_pause(struct repo *repo, unsigned ms)
+{
+	return repo->ops->pause && repo->ops->pause(repo, ms);
 }
 
 void repo_counts(struct repo *repo, struct repo_counts *out)

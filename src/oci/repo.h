@@ -10,6 +10,7 @@
 #include "base/stream.h"
 #include "oci/manifest.h"
 #include "oci/ref.h"
+#include "oci/tags.h"
 
 struct repo;
 
@@ -34,10 +35,12 @@ struct repo_ops {
 	int (*range)(struct repo *, const struct descriptor *, uint64_t, uint64_t, unsigned,
 		     struct stream **, struct err *);
 	void (*free)(struct repo *);
+	int (*tags)(struct repo *, struct tags *, struct err *);
 	/* Optional: a shorter way to a blob's bytes, or NULL: that over range will do. */
 	struct input *(*input)(struct repo *, const struct descriptor *);
-	/* Optional: a repo that waits for nobody has neither. */
+	/* Optional: a repo that waits for nobody has none of these. */
 	void (*abort)(struct repo *);
+	bool (*pause)(struct repo *, unsigned ms);
 	struct repo_counts (*counts)(struct repo *);
 };
 
@@ -56,6 +59,13 @@ MUST_USE int repo_resolve(struct repo *repo, const struct ref *ref, struct docum
 /* Only digest (and type) of what REF names: HEAD, or GET where HEAD does not serve. */
 MUST_USE int repo_head(struct repo *repo, const struct ref *ref, struct descriptor *out,
 		       struct err *err);
+
+/*
+ * All tags, in the order of who lists them (a registry's is lexical).  Of an archive or layout the
+ * names in it; a mirror that cannot list, or lists nothing, is from then on not asked for anything.
+ * -ENOENT a registry has no such repository; the rest as oci/tags.h.
+ */
+MUST_USE int repo_tags(struct repo *repo, struct tags *out, struct err *err);
 
 /* The manifest or index of a descriptor; size and digest are verified. */
 MUST_USE int repo_manifest(struct repo *repo, const struct descriptor *d, struct document *out,
@@ -94,6 +104,12 @@ MUST_USE int repo_blob_bytes(struct repo *repo, const struct descriptor *d, size
  * read on; a credential helper that runs is waited for (its time is bounded).
  */
 void repo_abort(struct repo *repo);
+/*
+ * Wait MS for something that was pushed just now; afterwards a mirror, which may remember that it
+ * is not there, is not asked any more.  False where waiting is of no use: on disk, or after
+ * repo_abort.
+ */
+bool repo_pause(struct repo *repo, unsigned ms);
 void repo_counts(struct repo *repo, struct repo_counts *out);
 
 void repo_free(struct repo *repo);

@@ -142,6 +142,13 @@ static int first_url(struct url *out, const struct url *root, const struct reque
 			   : url_parse(out, str_text(&text), err);
 }
 
+/* A TLS server that is spoken to in plain text says so in a page, not in a registry's JSON. */
+static bool wants_tls(const struct http_transfer *answer)
+{
+	const char *type = http_header(answer, "Content-Type", 0);
+	return http_status(answer) == 400 && !(type && str_starts(type, "application/json"));
+}
+
 /*
  * Nothing is known yet: https, and at once http when that is no use.  A TLS server that is spoken
  * to in plain text answers 400 or hangs up; then its certificate was the trouble, and both are
@@ -166,7 +173,7 @@ static int send_unknown(struct http_transfer **out, struct endpoint *endpoint,
 	if (r == 0)
 		r = send(&plain, endpoint, request, &url, authorization, &by_http);
 	url_release(&url);
-	if (r == 0 && http_status(plain) == 400)
+	if (r == 0 && wants_tls(plain))
 		return err_set(err, -by_https.code, "%s", err_text(&by_https));
 	if (r < 0)
 		return err_set(err, -r, "%s (and by https: %s)", err_text(&by_http),
@@ -300,6 +307,7 @@ static int refused(struct answer *answer, struct endpoint *endpoint, struct err 
 	int r = reply_error(answer->transfer, answer->host, &why);
 	auto_free char *who = auth_describe(endpoint->auth);
 	answer->final = true;
+	answer->refused = true;
 	return err_set(err, -r, "%s (%s)", err_text(&why), who);
 }
 
@@ -409,7 +417,7 @@ int request_try(struct answer *out, struct endpoint *endpoint, const struct requ
 	if (r < 0 || signature_died(&answer))
 		drop_kept(request);
 	if (r < 0) {
-		out->final = answer.final;
+		*out = (struct answer){ .final = answer.final, .refused = answer.refused };
 		answer_release(&answer);
 		return r;
 	}

@@ -54,12 +54,13 @@ struct answer {
 	char *host;			/* owned: who answered, for messages */
 	bool elsewhere;			/* it came from another host than the endpoint's */
 	bool final;			/* with an error: trying again is of no use */
+	bool refused;			/* final for a 401 or 403 of the endpoint itself */
 };
 void answer_release(struct answer *answer);
 
 /*
  * Send REQUEST.  0 with the final answer, whatever its status, except a 401 or 403 of the endpoint
- * and a 3xx, which become errors here.  An error leaves only FINAL set in OUT.
+ * and a 3xx, which become errors here.  An error leaves only FINAL and REFUSED set in OUT.
  *
  * -EACCES refused (the text says by whom and with which credential); -EPROTO redirects without
  * end, place or sense; the rest as http_open.

@@ -6,13 +6,11 @@
 #include <string.h>
 
 #include "base/esc.h"
-#include "base/json.h"
 #include "base/str.h"
 #include "net/http-group.h"
 #include "oci/ask.h"
 #include "oci/endpoint.h"
 #include "oci/fetch.h"
-#include "oci/reply.h"
 #include "oci/sink.h"
 #include "oci/tries.h"
 #include "oci/upload.h"
@@ -20,9 +18,6 @@
 #define JOBS 4u
 #define PATH_MAX_BYTES 2048
 #define ANSWER_TIMEOUT_MS 120000u
-#define TAGS_PAGE_MAX_BYTES (8u * 1024 * 1024)
-#define TAGS_PAGES_MAX 1000
-#define TAGS_MAX 1000000
 
 struct registry_sink {
 	struct sink base;
@@ -52,7 +47,7 @@ static int look(struct registry_sink *registry, const char *reference, struct di
 {
 	auto_descriptor found = { 0 };
 	*out = (struct digest){ 0 };
-	int r = fetch_look(&found, registry->endpoint, reference, err);
+	int r = fetch_head(&found, registry->endpoint, reference, err);
 	if (r == -ENOENT || r == -EACCES)
 		return 0;
 	if (r == 0)
@@ -115,98 +110,11 @@ static int put_document(struct sink *sink, const struct document *document, cons
 	return r < 0 ? err_wrap(err, r, "push manifest '%s'", esc(name)) : 0;
 }
 
-/* --- tags --- */
-
-static int add_tags(struct sink_tags *out, const char *body, size_t size, struct err *err)
+/* A repository that nobody has pushed to yet has none. */
+static int list_tags(struct sink *sink, struct tags *out, struct err *err)
 {
-	AUTO(json) json = NULL;
-	int r = json_parse(&json, body, size, 0, err);
-	if (r < 0)
-		return err_wrap(err, -EPROTO, "the list of tags");
-	const struct json_value *tags = json_get(json_root(json), "tags");
-	for (size_t i = 0; i < json_count(tags); i++) {
-		const char *name = json_string(json_at(tags, i));
-		if (!name)
-			continue;
-		if (out->count == TAGS_MAX)
-			return err_set(err, E2BIG, "more than %d tags", TAGS_MAX);
-		out->names = mem_grow(out->names, &out->capacity, out->count, sizeof(char *));
-		out->names[out->count++] = mem_strdup(name);
-	}
-	return 0;
-}
-
-/* The target of <...>; rel="next", or NULL. */
-static char *next_link(const struct answer *answer)
-{
-	const char *value = http_header(answer->transfer, "Link", 0);
-	const char *from = value ? strchr(value, '<') : NULL;
-	const char *end = from ? strchr(from, '>') : NULL;
-	if (!end || !strstr(end, "next"))
-		return NULL;
-	return mem_strndup(from + 1, (size_t)(end - from - 1));
-}
-
-/* One page; URL becomes that of the next, or NULL.  Only the same host is believed. */
-static int read_page(struct endpoint *endpoint, struct url *url, bool *more, struct sink_tags *out,
-		     struct err *err)
-{
-	static const int wanted[] = { 200, 404, 0 };
-	const struct request request = {
-		.method = "GET",
-		.url = url->text,
-		.timeout_ms = ANSWER_TIMEOUT_MS,
-	};
-	struct answer answer = { 0 };
-	auto_free char *body = NULL;
-	size_t size = 0;
-	*more = false;
-	int r = ask_endpoint(&answer, endpoint, &request, wanted, err);
-	if (r == 0 && http_status(answer.transfer) == 200)
-		r = reply_body(&body, &size, answer.transfer, TAGS_PAGE_MAX_BYTES, err);
-	if (r == 0 && body)
-		r = add_tags(out, body, size, err);
-	auto_free char *link = r == 0 && body ? next_link(&answer) : NULL;
-	struct url next = { 0 };
-	if (link && url_resolve(&next, url, link, NULL) == 0 && url_same_origin(url, &next)) {
-		url_release(url);
-		*url = next;
-		*more = true;
-	} else {
-		url_release(&next);
-	}
-	answer_release(&answer);
-	return r;
-}
-
-/* The scheme must be known for a whole URL. */
-static int find_scheme(struct registry_sink *registry, struct err *err)
-{
-	struct digest found;
-	if (atomic_load(&registry->endpoint->scheme) != ENDPOINT_UNKNOWN)
-		return 0;
-	return look(registry, "latest", &found, err);
-}
-
-static int list_tags(struct sink *sink, struct sink_tags *out, struct err *err)
-{
-	struct endpoint *endpoint = registry_of(sink)->endpoint;
-	struct url url = { 0 };
-	auto_str text = STR_MAX(PATH_MAX_BYTES);
-	int r = find_scheme(registry_of(sink), err);
-	str_addf(&text, "%sv2/%s/tags/list?n=1000", endpoint_root(endpoint)->text, endpoint->name);
-	if (r == 0)
-		r = url_parse(&url, str_text(&text), err);
-	bool more = true;
-	for (int pages = 0; r == 0 && more; pages++) {
-		r = read_page(endpoint, &url, &more, out, err);
-		if (r == 0 && pages == TAGS_PAGES_MAX)
-			r = err_set(err, E2BIG, "more than %d pages of tags", TAGS_PAGES_MAX);
-	}
-	url_release(&url);
-	if (r < 0)
-		sink_tags_release(out);
-	return r < 0 ? err_wrap(err, r, "list the tags of '%s'", esc(sink->name)) : 0;
+	int r = tags_fetch(out, registry_of(sink)->endpoint, err);
+	return r == -ENOENT ? 0 : r;
 }
 
 /* --- the rest --- */

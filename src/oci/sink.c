@@ -13,14 +13,6 @@
 
 #define REF_NAME "org.opencontainers.image.ref.name"
 
-void sink_tags_release(struct sink_tags *tags)
-{
-	for (size_t i = 0; i < tags->count; i++)
-		free(tags->names[i]);
-	free(tags->names);
-	*tags = (struct sink_tags){ 0 };
-}
-
 int sink_has_blob(struct sink *sink, const struct descriptor *d, bool *there, struct err *err)
 {
 	return sink->ops->has_blob(sink, d, there, err);
@@ -52,9 +44,9 @@ int sink_tagged(struct sink *sink, const char *tag, struct digest *out, struct e
 	return sink->ops->tagged ? sink->ops->tagged(sink, tag, out, err) : 0;
 }
 
-int sink_list_tags(struct sink *sink, struct sink_tags *out, struct err *err)
+int sink_list_tags(struct sink *sink, struct tags *out, struct err *err)
 {
-	*out = (struct sink_tags){ 0 };
+	*out = (struct tags){ 0 };
 	return sink->ops->tags ? sink->ops->tags(sink, out, err) : 0;
 }
 

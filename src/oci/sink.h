@@ -15,6 +15,7 @@
 #include "oci/manifest.h"
 #include "oci/ref.h"
 #include "oci/repo.h"
+#include "oci/tags.h"
 
 struct sink;
 
@@ -37,12 +38,6 @@ enum sink_outcome {
 	SINK_MOUNTED, /* the registry had it in another repository */
 };
 
-struct sink_tags {
-	char **names; /* owned */
-	size_t count, capacity;
-};
-void sink_tags_release(struct sink_tags *tags);
-
 struct sink_ops {
 	int (*has_blob)(struct sink *, const struct descriptor *, bool *, struct err *);
 	int (*put_blob)(struct sink *, const struct sink_blob *, enum sink_outcome *, struct err *);
@@ -50,7 +45,7 @@ struct sink_ops {
 	int (*put_document)(struct sink *, const struct document *, const char *, struct err *);
 	/* Optional: a sink without it has no tags that could be asked for. */
 	int (*tagged)(struct sink *, const char *, struct digest *, struct err *);
-	int (*tags)(struct sink *, struct sink_tags *, struct err *);
+	int (*tags)(struct sink *, struct tags *, struct err *);
 	/* Optional. */
 	int (*finish)(struct sink *, struct err *);
 	struct repo_counts (*counts)(struct sink *);
@@ -84,7 +79,7 @@ MUST_USE int sink_put_document(struct sink *sink, const struct document *documen
 /* What TAG names now; DIGEST_NONE: nothing, or nobody can tell. */
 MUST_USE int sink_tagged(struct sink *sink, const char *tag, struct digest *out, struct err *err);
 /* All tags there are; none when the place is new. */
-MUST_USE int sink_list_tags(struct sink *sink, struct sink_tags *out, struct err *err);
+MUST_USE int sink_list_tags(struct sink *sink, struct tags *out, struct err *err);
 /* Everything was written; without it a file does not appear. */
 MUST_USE int sink_finish(struct sink *sink, struct err *err);
 void sink_counts(struct sink *sink, struct repo_counts *out);

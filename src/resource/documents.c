@@ -47,7 +47,8 @@ static void add_text(struct str *out, const char *before, const char *text)
 	json_add_string(out, text ? text : "");
 }
 
-void document_answer(struct str *out, const struct request *request, const char *provided)
+void document_answer(struct str *out, const struct request *request, const char *provided,
+		     const struct pairs *pairs)
 {
 	add_text(out, "{\"version\":{\"tag\":", request->version.tag);
 	add_text(out, ",\"digest\":", request->version.digest);
@@ -56,6 +57,10 @@ void document_answer(struct str *out, const struct request *request, const char 
 	add_text(out, "},{\"name\":\"tag\",\"value\":", request->version.tag);
 	if (provided)
 		add_text(out, "},{\"name\":\"provided\",\"value\":", provided);
+	for (size_t i = 0; i < pairs->count; i++) {
+		add_text(out, "},{\"name\":", pairs->items[i].name);
+		add_text(out, ",\"value\":", pairs->items[i].value);
+	}
 	str_add(out, "}]}");
 }
 

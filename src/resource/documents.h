@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "oci/config.h"
 #include "oci/ref.h"
+#include "resource/pairs.h"
 #include "resource/source.h"
 
 #define DOCUMENT_MAX_BYTES (8 * CONFIG_MAX_SHOWN_BYTES)
@@ -16,9 +17,12 @@
 void document_metadata(struct str *out, const struct config *config);
 void document_labels(struct str *out, const struct config *config);
 
-/* What `in` prints, without a newline.  PROVIDED says how rootfs/ came to be; NULL: nobody asked.
+/*
+ * What `in` prints, without a newline.  PROVIDED says how rootfs/ came to be; NULL: nobody asked.
+ * PAIRS come last.
  */
-void document_answer(struct str *out, const struct request *request, const char *provided);
+void document_answer(struct str *out, const struct request *request, const char *provided,
+		     const struct pairs *pairs);
 
 /*
  * "index.docker.io/library/busybox:1.36", a tag as go-containerregistry writes it into an archive;

@@ -16,7 +16,9 @@
 #include "image/unpack.h"
 #include "resource/documents.h"
 #include "resource/dest.h"
+#include "resource/missing.h"
 #include "resource/mounted.h"
+#include "resource/pairs.h"
 #include "resource/resource.h"
 #include "resource/session.h"
 #include "term/cancel.h"
@@ -33,6 +35,8 @@ struct get {
 	double started;
 	char *mounted;	      /* owned: where rootfs is mounted, to be undone on failure; or NULL */
 	const char *provided; /* static: how rootfs/ came to be; NULL when nobody asked */
+	struct picker *picker; /* owned */
+	struct pairs pairs;    /* what it picked */
 };
 
 static void unmount(struct get *get)
@@ -47,6 +51,8 @@ static void get_release(struct get *get)
 	unmount(get);
 	dest_free(get->dest);
 	ref_release(&get->ref);
+	picker_free(get->picker);
+	pairs_release(&get->pairs);
 	session_free(get->session);
 }
 
@@ -170,13 +176,43 @@ static int write_labels(struct get *get, const struct config *config, struct err
 	return write_text(get, "labels.json", &text, err);
 }
 
+/* Find the image and pick what is told of it. */
+static int open_image(struct image **out, struct get *get, unsigned flags, struct err *err)
+{
+	AUTO(image) image = NULL;
+	int r = image_open(&image, &get->ref, &get->session->images, flags | IMAGE_WAIT, err);
+	if (r == 0 && !(flags & IMAGE_NO_PLATFORM))
+		r = picker_add(get->picker, image, &get->pairs, err);
+	if (r < 0)
+		return r;
+	*out = TAKE(image);
+	return 0;
+}
+
+/* Of an index that is kept whole the platform's image speaks, if there is one. */
+static int pick_of_layout(struct get *get, const struct image *whole, struct err *err)
+{
+	AUTO(image) image = NULL;
+	struct err why = { 0 };
+	if (!picker_wants_any(get->picker))
+		return 0;
+	int r = image_open_in(&image, whole->repo, &get->ref, &get->session->images,
+			      IMAGE_BORROW_REPO, &why);
+	if (r == -ENOENT) {
+		report_line("no labels or annotations are shown: %s", err_text(&why));
+		return 0;
+	}
+	return r < 0 ? err_set(err, -r, "%s", err_text(&why))
+		     : picker_add(get->picker, image, &get->pairs, err);
+}
+
 static int get_rootfs(struct get *get, struct err *err)
 {
 	AUTO(image) image = NULL;
 	int r = mount_rootfs(get, err);
 	if (r < 0)
 		return r;
-	r = image_open(&image, &get->ref, &get->session->images, 0, err);
+	r = open_image(&image, get, 0, err);
 	if (r < 0)
 		return r;
 	/* An image without layers gets no rootfs/, as with registry-image. */
@@ -195,7 +231,7 @@ static int get_rootfs(struct get *get, struct err *err)
 static int get_archive(struct get *get, struct err *err)
 {
 	AUTO(image) image = NULL;
-	int r = image_open(&image, &get->ref, &get->session->images, 0, err);
+	int r = open_image(&image, get, 0, err);
 	if (r < 0)
 		return r;
 	auto_free char *name = document_repo_tag(&get->ref, get->session->request.version.tag);
@@ -215,7 +251,9 @@ static int get_archive(struct get *get, struct err *err)
 static int get_layout(struct get *get, struct err *err)
 {
 	AUTO(image) image = NULL;
-	int r = image_open(&image, &get->ref, &get->session->images, IMAGE_NO_PLATFORM, err);
+	int r = open_image(&image, get, IMAGE_NO_PLATFORM, err);
+	if (r == 0)
+		r = pick_of_layout(get, image, err);
 	if (r < 0)
 		return r;
 	AUTO(layout_export) layout = NULL;
@@ -239,7 +277,7 @@ static int get_layout(struct get *get, struct err *err)
 static int get_nothing(struct get *get, struct err *err)
 {
 	AUTO(image) image = NULL;
-	return image_open(&image, &get->ref, &get->session->images, IMAGE_NO_CONFIG, err);
+	return open_image(&image, get, picker_wants_config(get->picker) ? 0 : IMAGE_NO_CONFIG, err);
 }
 
 /* --- the step --- */
@@ -301,18 +339,22 @@ static int in(int argc, char **argv, struct err *err)
 		return err_set(err, EINVAL, "destination path not specified");
 	get.path = argv[1];
 	const struct source_params *params = &get.session->request.params;
-	r = find_version(&get, err);
+	r = picker_new(&get.picker, &get.session->request.source, err);
+	if (r == 0)
+		r = find_version(&get, err);
 	if (r == 0)
 		r = dest_open(&get.dest, get.path,
 			      params->format == FORMAT_ROOTFS && !params->skip_download, err);
 	if (r == 0)
 		r = get_image(&get, err);
+	if (r == -ENOENT)
+		missing_explain(get.session, &get.ref, get.session->request.version.tag, err);
 	if (r == 0)
 		r = write_version(&get, err);
 	if (r < 0)
 		return r;
 	auto_str answer = STR_MAX(DOCUMENT_MAX_BYTES);
-	document_answer(&answer, &get.session->request, get.provided);
+	document_answer(&answer, &get.session->request, get.provided, &get.pairs);
 	r = answer.failed ? err_set(err, E2BIG, "the answer is too large")
 			  : session_answer(str_text(&answer), err);
 	if (r < 0)

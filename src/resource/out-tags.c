@@ -13,16 +13,8 @@
 
 #define TAGS_FILE_MAX_BYTES (1024u * 1024)
 #define TAG_MAX_BYTES 128
-#define VERSION_MAX_BYTES 256
+#define VERSION_MAX_BYTES SEMVER_MAX_BYTES
 #define SPACE " \t\r\n\v\f"
-#define DIGITS "0123456789"
-#define PRERELEASE DIGITS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-."
-
-void out_version_release(struct out_version *version)
-{
-	free(version->prerelease);
-	*version = (struct out_version){ 0 };
-}
 
 void out_names_release(struct out_names *names)
 {
@@ -46,53 +38,14 @@ int out_names_add(struct out_names *names, char *text, struct err *err)
 
 /* --- versions --- */
 
-/* A number at *AT, which moves behind it; false when there is none or it is too large. */
-static bool read_number(const char **at, unsigned long long *out)
+int out_version_parse(struct semver *out, const char *text, struct err *err)
 {
-	size_t length = strspn(*at, DIGITS);
-	auto_free char *digits = mem_strndup(*at, length);
-	*at += length;
-	return str_parse_u64(digits, out);
-}
-
-/* Dot-separated, no part empty. */
-static bool is_prerelease(const char *text)
-{
-	size_t length = strlen(text);
-	return length > 0 && strspn(text, PRERELEASE) == length && text[0] != '.' &&
-	       text[length - 1] != '.' && !strstr(text, "..");
-}
-
-static bool read_version(struct out_version *out, const char *text)
-{
-	unsigned long long *const parts[] = { &out->major, &out->minor, &out->patch };
-	const char *at = text + (*text == 'v');
-	if (strlen(text) > VERSION_MAX_BYTES || !read_number(&at, parts[0]))
-		return false;
-	for (size_t i = 1; i < N_ELEMENTS(parts) && *at == '.'; i++) {
-		at++;
-		if (!read_number(&at, parts[i]))
-			return false;
-	}
-	if (*at == '-' && is_prerelease(at + 1)) {
-		out->prerelease = mem_strdup(at + 1);
-		return true;
-	}
-	return *at == '\0';
-}
-
-int out_version_parse(struct out_version *out, const char *text, struct err *err)
-{
-	struct out_version version = { 0 };
 	if (strchr(text, '+'))
 		return err_set(err, EINVAL,
 			       "version '%s' has build metadata ('+'), which no tag can hold",
 			       esc(text));
-	if (!read_version(&version, text)) {
-		out_version_release(&version);
+	if (!semver_parse(out, text))
 		return err_set(err, EINVAL, "invalid semantic version: '%s'", esc(text));
-	}
-	*out = version;
 	return 0;
 }
 
@@ -105,7 +58,7 @@ static char *with_variant(const char *text, const char *variant)
 	return str_take(&out);
 }
 
-char *out_version_tag(const struct out_version *version, const char *variant)
+char *out_version_tag(const struct semver *version, const char *variant)
 {
 	auto_str text = STR_MAX(2 * VERSION_MAX_BYTES);
 	str_addf(&text, "%llu.%llu.%llu", version->major, version->minor, version->patch);
@@ -121,7 +74,7 @@ struct aliases {
 };
 
 /* The version in TAG, when it is one of this variant and no prerelease. */
-static bool version_of_tag(struct out_version *out, const char *tag, const char *variant)
+static bool version_of_tag(struct semver *out, const char *tag, const char *variant)
 {
 	auto_free char *bare = mem_strdup(tag);
 	if (variant) {
@@ -131,17 +84,14 @@ static bool version_of_tag(struct out_version *out, const char *tag, const char 
 			return false;
 		bare[strlen(bare) - ending.length] = '\0';
 	}
-	struct out_version version = { 0 };
-	bool good = read_version(&version, bare) && !version.prerelease;
-	if (good)
-		*out = version;
-	else
-		out_version_release(&version);
-	return good;
+	auto_semver version = { 0 };
+	if (!semver_parse(&version, bare) || version.prerelease || version.build)
+		return false;
+	*out = version;
+	return true;
 }
 
-static void respect(struct aliases *aliases, const struct out_version *ours,
-		    const struct out_version *other)
+static void respect(struct aliases *aliases, const struct semver *ours, const struct semver *other)
 {
 	bool same_major = other->major == ours->major;
 	bool same_minor = same_major && other->minor == ours->minor;
@@ -161,14 +111,14 @@ static int add_alias(struct out_names *names, bool may, const char *text, const 
 	return may ? out_names_add(names, with_variant(text, variant), err) : 0;
 }
 
-int out_names_add_aliases(struct out_names *names, const struct out_version *version,
-			  const char *variant, const struct sink_tags *there, struct err *err)
+int out_names_add_aliases(struct out_names *names, const struct semver *version,
+			  const char *variant, const struct tags *there, struct err *err)
 {
 	struct aliases aliases = { true, true, true };
 	if (version->prerelease)
 		return 0;
 	for (size_t i = 0; i < there->count; i++) {
-		struct out_version other;
+		struct semver other;
 		if (version_of_tag(&other, there->names[i], variant))
 			respect(&aliases, version, &other);
 	}

@@ -9,18 +9,10 @@
 
 #include "base/err.h"
 #include "oci/sink.h"
+#include "resource/semver.h"
 
-struct out_version {
-	unsigned long long major, minor, patch;
-	char *prerelease; /* owned: "rc.1", or NULL */
-};
-void out_version_release(struct out_version *version);
-
-/*
- * Lenient semver as registry-image reads it: "1", "v1.2", "1.2.3-rc.1"; three parts, the missing
- * ones 0.  -EINVAL for anything else, also with build metadata ("+x"), which no tag can hold.
- */
-MUST_USE int out_version_parse(struct out_version *out, const char *text, struct err *err);
+/* A version to be pushed.  -EINVAL for anything else, also with "+BUILD", which no tag can hold. */
+MUST_USE int out_version_parse(struct semver *out, const char *text, struct err *err);
 
 struct out_names {
 	char **items; /* owned, in the order they are reported; may hold one twice */
@@ -31,15 +23,14 @@ void out_names_release(struct out_names *names);
 MUST_USE int out_names_add(struct out_names *names, char *text, struct err *err);
 
 /* "1.2.3" or "1.2.3-VARIANT", always in full. */
-char *out_version_tag(const struct out_version *version, const char *variant);
+char *out_version_tag(const struct semver *version, const char *variant);
 
 /*
  * The aliases of VERSION that no newer version among THERE holds: "latest" (or VARIANT), "1",
  * "1.2", with -VARIANT.  None for a prerelease.
  */
-MUST_USE int out_names_add_aliases(struct out_names *names, const struct out_version *version,
-				   const char *variant, const struct sink_tags *there,
-				   struct err *err);
+MUST_USE int out_names_add_aliases(struct out_names *names, const struct semver *version,
+				   const char *variant, const struct tags *there, struct err *err);
 
 /* The words of the file at PATH, each behind PREFIX (NULL: nothing); *count says how many. */
 MUST_USE int out_names_add_file(struct out_names *names, const char *path, const char *prefix,

@@ -56,8 +56,8 @@ static int add_version(struct put *put, struct err *err)
 {
 	const struct source_put *params = &put->session->request.put;
 	const char *variant = put->session->request.source.variant;
-	struct out_version version __attribute__((cleanup(out_version_release))) = { 0 };
-	struct sink_tags there __attribute__((cleanup(sink_tags_release))) = { 0 };
+	auto_semver version = { 0 };
+	auto_tags there = { 0 };
 	if (!params->version)
 		return 0;
 	int r = out_version_parse(&version, params->version, err);

@@ -59,14 +59,15 @@ static const struct field source_fields[] = {
 	{ "registry_mirror", FIELD_OBJECT, offsetof(struct source, mirror), &mirror_set },
 	{ "debug", FIELD_BOOL, offsetof(struct source, debug), NULL },
 	{ "lazy", FIELD_LAZY, offsetof(struct source, lazy), NULL },
-	{ "tag_regex", FIELD_LATER, 0, NULL },
-	{ "created_at_sort", FIELD_LATER, 0, NULL },
+	{ "tag_regex", TEXT_AT(source, tag_regex) },
+	{ "created_at_sort", FIELD_BOOL, offsetof(struct source, created_at_sort), NULL },
 	{ "variant", TEXT_AT(source, variant) },
-	{ "semver_constraint", FIELD_LATER, 0, NULL },
-	{ "pre_releases", FIELD_LATER, 0, NULL },
-	{ "pre_release_prefixes", FIELD_LATER, 0, NULL },
-	{ "label_regex", FIELD_LATER, 0, NULL },
-	{ "annotation_regex", FIELD_LATER, 0, NULL },
+	{ "semver_constraint", TEXT_AT(source, semver_constraint) },
+	{ "pre_releases", FIELD_BOOL, offsetof(struct source, pre_releases), NULL },
+	{ "pre_release_prefixes", FIELD_TEXTS, offsetof(struct source, pre_release_prefixes),
+	  NULL },
+	{ "label_regex", TEXT_AT(source, label_regex) },
+	{ "annotation_regex", TEXT_AT(source, annotation_regex) },
 	{ "content_trust", FIELD_ANY, offsetof(struct source, content_trust), NULL },
 	{ "aws_access_key_id", TEXT_AT(source, cloud.aws_access_key_id) },
 	{ "aws_secret_access_key", TEXT_AT(source, cloud.aws_secret_access_key) },
@@ -317,6 +318,11 @@ void request_release(struct request *request)
 	free(source->ca_pem);
 	source_cloud_release(&source->cloud);
 	free(source->variant);
+	free(source->tag_regex);
+	free(source->semver_constraint);
+	field_texts_release(&source->pre_release_prefixes);
+	free(source->label_regex);
+	free(source->annotation_regex);
 	platform_release(&source->platform);
 	free(source->mirror.host);
 	wipe(source->mirror.username);

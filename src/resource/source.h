@@ -46,7 +46,11 @@ struct source {
 	char *username, *password; /* owned, secret */
 	bool insecure, debug;
 	enum source_lazy lazy;
-	char *variant;	    /* owned */
+	char *variant;			     /* owned */
+	char *tag_regex, *semver_constraint; /* owned */
+	bool created_at_sort, pre_releases;
+	struct field_texts pre_release_prefixes;
+	char *label_regex, *annotation_regex; /* owned */
 	bool content_trust; /* something of it is set: only out asks, and refuses */
 	char *ca_pem;	    /* owned: certificates, joined */
 	struct source_platform platform;

@@ -67,8 +67,10 @@ static void test_answer_is_as_go_writes_it(void **state)
 	(void)state;
 	struct request request = { .source.repository = html,
 				   .version = { .tag = sh, .digest = user } };
+	struct pair items[] = { { sh, path }, { user, html } };
+	const struct pairs empty = { 0 }, pairs = { .items = items, .count = 2 };
 	auto_str text = STR_MAX(DOCUMENT_MAX_BYTES);
-	document_answer(&text, &request, NULL);
+	document_answer(&text, &request, NULL, &empty);
 	assert_string_equal(str_text(&text),
 			    "{\"version\":{\"tag\":\"sh\",\"digest\":\"1000:1000\"},\"metadata\":["
 			    "{\"name\":\"repository\",\"value\":"
@@ -76,10 +78,12 @@ static void test_answer_is_as_go_writes_it(void **state)
 			    "{\"name\":\"tag\",\"value\":\"sh\"}]}");
 	str_reset(&text);
 	request.version.tag = NULL;
-	document_answer(&text, &request, NULL);
-	assert_non_null(strstr(str_text(&text), "{\"name\":\"tag\",\"value\":\"\"}"));
+	document_answer(&text, &request, NULL, &pairs);
+	assert_non_null(strstr(str_text(&text), "{\"name\":\"tag\",\"value\":\"\"},"
+						"{\"name\":\"sh\",\"value\":\"PATH=/bin\"},"
+						"{\"name\":\"1000:1000\",\"value\":\"a"));
 	str_reset(&text);
-	document_answer(&text, &request, "unpacked");
+	document_answer(&text, &request, "unpacked", &empty);
 	assert_non_null(strstr(str_text(&text), "\"tag\",\"value\":\"\"},{\"name\":\"provided\","
 						"\"value\":\"unpacked\"}]}"));
 }

@@ -32,6 +32,8 @@ static void test_fetch_media_type_believes_header_then_body(void **state)
 		{ NULL, "{\"manifests\":[]}", MEDIA_OCI_INDEX },
 		{ "text/plain; charset=utf-8", "{\"layers\":[]}", MEDIA_OCI_MANIFEST },
 		{ "application/octet-stream", "{\"fsLayers\":[]}", SCHEMA1 },
+		{ "dummy", "{\"layers\":[]}", MEDIA_OCI_MANIFEST },
+		{ "binary/octet-stream", "{\"manifests\":[]}", MEDIA_OCI_INDEX },
 		{ "text/html", "{\"layers\":[]}", NULL },
 		{ "application/xml", "{\"layers\":[]}", NULL },
 		{ "application/vnd.oci.image.config.v1+json", "{\"layers\":[]}", NULL },

@@ -43,7 +43,7 @@ static void test_versions_are_read_leniently_and_written_in_full(void **state)
 		{ "99999999999999999999", NULL, NULL },
 	};
 	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
-		struct out_version version __attribute__((cleanup(out_version_release))) = { 0 };
+		auto_semver version = { 0 };
 		int r = out_version_parse(&version, cases[i].text, NULL);
 		if (r != (cases[i].tag ? 0 : -EINVAL))
 			fail_msg("'%s': %d", cases[i].text, r);
@@ -76,9 +76,9 @@ static void test_aliases_are_left_to_newer_versions(void **state)
 		{ "1.2.3", "slim", "9.0.0-rc-slim", "slim 1-slim 1.2-slim" },
 	};
 	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
-		struct out_version version __attribute__((cleanup(out_version_release))) = { 0 };
+		auto_semver version = { 0 };
 		struct out_names names __attribute__((cleanup(out_names_release))) = { 0 };
-		struct sink_tags there __attribute__((cleanup(sink_tags_release))) = { 0 };
+		auto_tags there = { 0 };
 		auto_str got = STR_MAX(1000);
 		for (const char *at = cases[i].there; *at; at += strspn(at, " ")) {
 			size_t n = strcspn(at, " ");

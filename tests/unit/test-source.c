@@ -96,6 +96,25 @@ static void test_request_parse_reads_what_go_reads(void **state)
 	}
 }
 
+static void test_request_parse_reads_how_tags_are_chosen(void **state)
+{
+	(void)state;
+	struct request q;
+	const char *text = SOURCE("\"tag_regex\":\"^1\",\"created_at_sort\":true,"
+				  "\"semver_constraint\":\"^1.2\",\"pre_releases\":true,"
+				  "\"pre_release_prefixes\":[\"dev\",\"nightly\"],"
+				  "\"label_regex\":\"l\",\"annotation_regex\":\"a\"");
+	assert_int_equal(parse(&q, STEP_CHECK, text, NULL), 0);
+	assert_string_equal(q.source.tag_regex, "^1");
+	assert_string_equal(q.source.semver_constraint, "^1.2");
+	assert_string_equal(q.source.label_regex, "l");
+	assert_string_equal(q.source.annotation_regex, "a");
+	assert_true(q.source.created_at_sort && q.source.pre_releases);
+	assert_int_equal(q.source.pre_release_prefixes.count, 2);
+	assert_string_equal(q.source.pre_release_prefixes.items[1], "nightly");
+	request_release(&q);
+}
+
 static void test_request_parse_takes_a_mirror_as_text(void **state)
 {
 	(void)state;
@@ -192,10 +211,6 @@ static const struct {
 	{ STEP_CHECK, "{\"source\":[]}", "source must be an object, not an array", EINVAL },
 	{ STEP_IN, PARAMS("\"format\":\"zip\""),
 	  "unknown format 'zip' in params, it must be 'rootfs', 'oci' or 'oci-layout'", EINVAL },
-	{ STEP_CHECK, SOURCE("\"tag_regex\":\"^1\""), "source.tag_regex is not supported yet",
-	  EOPNOTSUPP },
-	{ STEP_CHECK, SOURCE("\"semver_constraint\":\"1.x\""),
-	  "source.semver_constraint is not supported yet", EOPNOTSUPP },
 	{ STEP_CHECK, SOURCE("\"aws_role_arn\":\"a\",\"aws_role_arns\":[\"b\"]"),
 	  "source.aws_role_arn and source.aws_role_arns exclude each other", EINVAL },
 	{ STEP_CHECK, SOURCE("\"aws_regoin\":\"eu-west-1\""),
@@ -213,6 +228,14 @@ static const struct {
 	  SOURCE("\"client_cert\":\"-----BEGIN CERTIFICATE-----\","
 		 "\"client_key\":\"-----BEGIN ENCRYPTED PRIVATE KEY-----\""),
 	  "source.client_key has a passphrase: give it without one", EINVAL },
+	{ STEP_CHECK, SOURCE("\"tag_regex\":1"), "source.tag_regex must be a string, not a number",
+	  EINVAL },
+	{ STEP_CHECK, SOURCE("\"semver_constraint\":1.2"),
+	  "source.semver_constraint must be a string, not a number", EINVAL },
+	{ STEP_CHECK, SOURCE("\"created_at_sort\":\"yes\""),
+	  "source.created_at_sort must be true or false, not a string", EINVAL },
+	{ STEP_CHECK, SOURCE("\"pre_release_prefixes\":[\"a\",\"\"]"),
+	  "source.pre_release_prefixes[1] is not a string with something in it", EINVAL },
 	{ STEP_OUT, SOURCE("\"content_trust\":{\"server\":\"x\"}"),
 	  "source.content_trust (Notary v1) is not supported, registries are dropping it: take it "
 	  "out, and sign the digest that was pushed in a task with cosign",
@@ -231,8 +254,8 @@ static const struct {
 	  "unknown compression 'lz4' in params, it must be 'gzip' or 'zstd'", EINVAL },
 	{ STEP_OUT, PARAMS("\"format\":\"oci\""),
 	  "unknown field 'format' in params (it belongs in the params of a get step)", EINVAL },
-	{ STEP_CHECK, SOURCE("\"PRE_RELEASES\":true"), "source.pre_releases is not supported yet",
-	  EOPNOTSUPP },
+	{ STEP_CHECK, SOURCE("\"PRE_RELEASES\":1"),
+	  "source.pre_releases must be true or false, not a number", EINVAL },
 };
 
 static void test_request_parse_reads_a_put(void **state)
@@ -393,6 +416,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_request_parse_reads_every_field),
 		cmocka_unit_test(test_request_parse_reads_what_go_reads),
+		cmocka_unit_test(test_request_parse_reads_how_tags_are_chosen),
 		cmocka_unit_test(test_request_parse_takes_a_mirror_as_text),
 		cmocka_unit_test(test_request_parse_reads_formats),
 		cmocka_unit_test(test_request_parse_says_what_is_wrong),
