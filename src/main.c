@@ -15,12 +15,15 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cmd/cmd.h"
+#include "cmd/completion.h"
+#include "cmd/man.h"
 #include "resource/resource.h"
 #include "term/cancel.h"
 
-#define COMMANDS_MAX 32
+#define COMMANDS_MAX 64
 
 static int run_help(int argc, char **argv);
+static int run_completion(int argc, char **argv);
 
 static const struct command cmd_check = {
 	.name = "check",
@@ -51,34 +54,61 @@ static const struct command cmd_out = {
 	.run = resource_out,
 };
 
+struct help_args {
+	bool man, help;
+};
+
+static const struct opt help_options[] = {
+	{ "man", OPT_FLAG, offsetof(struct help_args, man), NULL, "write a manual page (troff)" },
+	{ "help", OPT_FLAG, offsetof(struct help_args, help), NULL, "show this text" },
+};
+
 static const struct command cmd_help = {
 	.name = "help",
 	.operands = "[COMMAND]",
 	.summary = "show this text, or a command's",
 	.about = "Shows all commands, or how one is used.\n",
+	.options = help_options,
+	.option_count = N_ELEMENTS(help_options),
 	.run = run_help,
 };
 
-static const struct command *const commands[] = {
-	&cmd_unpack, &cmd_mount, &cmd_umount, &cmd_status, &cmd_cache, &cmd_push,
-	&cmd_copy,   &cmd_tag,	 &cmd_check,  &cmd_in,	   &cmd_out,   &cmd_help,
+static const struct opt completion_options[] = { COMPLETION_OPTIONS };
+
+static const struct command cmd_completion = {
+	.name = "completion",
+	.operands = "bash|zsh|fish",
+	.summary = "print a shell's completion script",
+	.about = COMPLETION_ABOUT,
+	.options = completion_options,
+	.option_count = N_ELEMENTS(completion_options),
+	.run = run_completion,
 };
+
+static const struct command *const list[] = {
+	/* clang-format off */
+	&cmd_unpack, &cmd_mount, &cmd_umount, &cmd_status, &cmd_cache,
+	&cmd_ls, &cmd_tree, &cmd_cat, &cmd_cp, &cmd_stat, &cmd_find_files, &cmd_grep, &cmd_du,
+	&cmd_diff, &cmd_explore, &cmd_history, &cmd_inspect,
+	&cmd_digest, &cmd_manifest, &cmd_config, &cmd_platforms, &cmd_tags,
+	&cmd_push, &cmd_copy, &cmd_tag,
+	&cmd_check, &cmd_in, &cmd_out,
+	&cmd_completion, &cmd_help,
+	/* clang-format on */
+};
+static const struct commands commands = { list, N_ELEMENTS(list) };
 
 static const struct command *find(const char *name)
 {
-	for (size_t i = 0; i < N_ELEMENTS(commands); i++) {
-		if (str_equal(commands[i]->name, name))
-			return commands[i];
-	}
-	return NULL;
+	return cmd_find(&commands, name);
 }
 
 static int unknown(const char *name)
 {
 	const char *names[COMMANDS_MAX];
-	for (size_t i = 0; i < N_ELEMENTS(commands); i++)
-		names[i] = commands[i]->name; /* NOLINT(clang-analyzer-core.*) */
-	const char *near = str_nearest(name, names, N_ELEMENTS(commands));
+	for (size_t i = 0; i < commands.count; i++)
+		names[i] = commands.all[i]->name; /* NOLINT(clang-analyzer-core.*) */
+	const char *near = str_nearest(name, names, commands.count);
 	struct err err = { 0 };
 	const char *what = name[0] == '-' ? "option" : "command";
 	if (near)
@@ -94,7 +124,7 @@ static int show_help(const struct command *command)
 	if (command)
 		help_command(stdout, command);
 	else
-		help_all(stdout, commands, N_ELEMENTS(commands));
+		help_all(stdout, &commands);
 	return cmd_finish_stdout();
 }
 
@@ -103,12 +133,34 @@ static bool asks_help(const char *word)
 	return str_equal(word, "--help") || str_equal(word, "-h");
 }
 
+static int show_man(const struct command *command)
+{
+	if (command)
+		man_command(stdout, command);
+	else
+		man_all(stdout, &commands);
+	return cmd_finish_stdout();
+}
+
 static int run_help(int argc, char **argv)
 {
-	const struct command *command = argc > 1 ? find(argv[1]) : NULL;
-	if (argc > 1 && !command)
+	struct help_args args = { 0 };
+	struct err err = { 0 };
+	int operands;
+	if (opts_parse(&args, help_options, N_ELEMENTS(help_options), argc, argv, &operands, &err) <
+	    0)
+		return cmd_usage(cmd_help.name, &err);
+	if (args.help)
+		return show_help(&cmd_help);
+	const struct command *command = operands > 0 ? find(argv[1]) : NULL;
+	if (operands > 0 && !command)
 		return unknown(argv[1]);
-	return show_help(command);
+	return args.man ? show_man(command) : show_help(command);
+}
+
+static int run_completion(int argc, char **argv)
+{
+	return completion_run(&cmd_completion, &commands, argc, argv);
 }
 
 static int run_command(const struct command *command, int argc, char **argv)
@@ -125,7 +177,7 @@ static int dispatch(int argc, char **argv)
 	if (str_equal(called, "check") || str_equal(called, "in") || str_equal(called, "out"))
 		return run_command(find(called), argc, argv);
 	if (argc < 2) {
-		help_all(stderr, commands, N_ELEMENTS(commands));
+		help_all(stderr, &commands);
 		return err_exit_status(-EINVAL);
 	}
 	if (asks_help(argv[1]))

@@ -1,14 +1,12 @@
 /* The one escaping printer.  Unicode: UAX 9 (bidi controls), UAX 15 has nothing to hide here. */
 #include "base/esc.h"
 
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/utf8.h"
 
-static bool is_hidden(uint32_t c)
+bool esc_hides(uint32_t c)
 {
 	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad || c == 0x61c || c == 0x180e ||
 	       (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
@@ -22,9 +20,9 @@ void esc_add(struct str *out, const void *data, size_t length)
 	while (length > 0) {
 		uint32_t c = 0;
 		size_t n = utf8_decode(p, length, &c);
-		if (n == 0 || (n == 1 && is_hidden(c)))
+		if (n == 0 || (n == 1 && esc_hides(c)))
 			str_addf(out, "\\x%02x", p[0]);
-		else if (is_hidden(c))
+		else if (esc_hides(c))
 			str_addf(out, c > 0xffff ? "\\U%08x" : "\\u%04x", c);
 		else if (c == '\\')
 			str_add(out, "\\\\");

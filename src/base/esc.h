@@ -5,11 +5,16 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/str.h"
 
 #define ESC_SHOWN_MAX_BYTES 512
+
+/* Is C one of the characters that are never shown as they are? */
+bool esc_hides(uint32_t c);
 
 /* Append the escaped form of LENGTH bytes. */
 void esc_add(struct str *out, const void *data, size_t length);

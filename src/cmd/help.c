@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/str.h"
 #include "cmd/cmd.h"
 #include "codec/decoder.h"
 #include "net/http.h"
@@ -30,24 +31,38 @@ int cmd_finish_stdout(void)
 	return cmd_fail(-EIO, &err);
 }
 
-void help_all(FILE *out, const struct command *const *commands, size_t count)
+const char help_images[] =
+	"  [docker://]HOST/NAME[:TAG][@DIGEST]    in a registry; short names are\n"
+	"                                         Docker Hub's\n"
+	"  oci:DIR[:TAG]                          an OCI image layout\n"
+	"  oci-archive:FILE[:TAG]                 the same in a tar file\n"
+	"  docker-archive:FILE[:NAME:TAG]         docker save, podman save\n";
+
+const struct command *cmd_find(const struct commands *commands, const char *name)
+{
+	for (size_t i = 0; i < commands->count; i++) {
+		if (str_equal(commands->all[i]->name, name))
+			return commands->all[i];
+	}
+	return NULL;
+}
+
+void help_all(FILE *out, const struct commands *commands)
 {
 	fprintf(out, "Usage: rootlet COMMAND [OPTIONS] ...\n\n"
 		     "Gives the root filesystem of a container image, straight from a registry.\n\n"
 		     "Commands:\n");
-	for (size_t i = 0; i < count; i++)
-		fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
-	fprintf(out, "\n"
-		     "  rootlet help COMMAND, or rootlet COMMAND --help, tells more.\n"
-		     "  rootlet --version shows the version and the libraries in use.\n\n"
-		     "An image is one of\n"
-		     "  [docker://]HOST/NAME[:TAG][@DIGEST]    in a registry; short names are\n"
-		     "                                         Docker Hub's\n"
-		     "  oci:DIR[:TAG]                          an OCI image layout\n"
-		     "  oci-archive:FILE[:TAG]                 the same in a tar file\n"
-		     "  docker-archive:FILE[:NAME:TAG]         docker save, podman save\n\n"
-		     "Exit status: 0 done, 2 wrong usage, 3 not found, 4 denied, 5 network,\n"
-		     "6 corrupt or hostile, 7 not supported, 1 anything else.\n");
+	for (size_t i = 0; i < commands->count; i++)
+		fprintf(out, "  %-10s %s\n", commands->all[i]->name, commands->all[i]->summary);
+	fprintf(out,
+		"\n"
+		"  rootlet help COMMAND, or rootlet COMMAND --help, tells more.\n"
+		"  rootlet --version shows the version and the libraries in use.\n\n"
+		"An image is one of\n"
+		"%s\n"
+		"Exit status: 0 done, 2 wrong usage, 3 not found, 4 denied, 5 network,\n"
+		"6 corrupt or hostile, 7 not supported, 1 anything else.\n",
+		help_images);
 }
 
 void help_command(FILE *out, const struct command *command)

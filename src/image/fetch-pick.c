@@ -137,7 +137,7 @@ static struct fetch_plan_limits limits_of(struct fetcher *f, const struct fetch_
 		limits.bytes = PREFETCH_MAX_BYTES;
 	if (run->class == FETCH_FILL)
 		limits.gap = GAP_FILL_BYTES;
-	if (run->class != FETCH_DEMAND)
+	if (run->class != FETCH_DEMAND || f->options.exact)
 		return limits;
 	unsigned busy = f->running[FETCH_DEMAND] + f->running[FETCH_PREFETCH] +
 			f->running[FETCH_FILL];

@@ -38,6 +38,7 @@ struct fetcher_options {
 	const struct fetcher_layer *layers; /* borrowed array, outlives the fetcher */
 	size_t layer_count;
 	unsigned threads; /* 0: 8 */
+	bool exact;	  /* fetch what is asked for, and no neighbours */
 	/* A span failed for good, with layer, range, host and reason; any thread; may be NULL. */
 	void (*failed)(void *arg, const char *text);
 	void *arg;

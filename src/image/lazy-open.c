@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "image/cached-repo.h"
 #include "image/lazy-internal.h"
+#include "image/offline-repo.h"
 #include "image/scan.h"
 
 #define READ_TIMEOUT_MS 60000u
@@ -31,11 +32,13 @@ static int open_image(struct lazy *lazy, const struct ref *ref, struct err *err)
 {
 	const struct image_options *options = &lazy->options.image;
 	struct repo *repo = NULL;
-	int r = repo_open(&repo, ref, &options->repo, err);
-	if (r < 0)
-		return r;
 	/* what is on disk here needs no copy in the cache */
 	lazy->is_cached = ref->kind == REF_REGISTRY;
+	if (lazy->is_cached && lazy->options.offline)
+		repo = offline_repo_new(ref);
+	int r = repo ? 0 : repo_open(&repo, ref, &options->repo, err);
+	if (r < 0)
+		return r;
 	if (lazy->is_cached)
 		repo = cached_repo_new(repo, lazy->options.cache, ref);
 	return image_open_in(&lazy->image, repo, ref, options, 0, err);
@@ -61,7 +64,7 @@ static void list_layers(struct lazy *lazy)
 	size_t count = image->manifest.layer_count;
 	lazy->layers = mem_new(count * sizeof(*lazy->layers));
 	lazy->of_layer = mem_new(count * sizeof(*lazy->of_layer));
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = lazy->options.skip_layers; i < count; i++) {
 		uint32_t n = find_same(lazy, i);
 		lazy->of_layer[i] = n;
 		if (n < lazy->layer_count)
@@ -91,6 +94,7 @@ static int start_fetcher(struct lazy *lazy, struct err *err)
 		.repo = lazy->image->repo,
 		.layers = lazy->fetched,
 		.layer_count = lazy->layer_count,
+		.exact = lazy->options.exact,
 		.failed = fetch_failed,
 		.arg = lazy,
 	};
@@ -188,6 +192,11 @@ const struct image *lazy_image(const struct lazy *lazy)
 const struct rootfs *lazy_rootfs(const struct lazy *lazy)
 {
 	return lazy->rootfs;
+}
+
+struct table *lazy_table(const struct lazy *lazy, size_t layer)
+{
+	return lazy->layers[lazy->of_layer[layer]].table;
 }
 
 size_t lazy_layer_count(const struct lazy *lazy)

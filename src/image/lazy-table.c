@@ -17,7 +17,8 @@
 #include "image/table-store.h"
 #include "layer/find.h"
 
-#define SMALL_BYTES (1024u * 1024) /* compressed; below it a scan costs less than ranges */
+/* As LAZY_SCAN_BELOW_BYTES, where bytes are dearer than requests. */
+#define SCAN_BELOW_EXACT_BYTES (8u * 1024)
 
 void lazy_layer_release(struct lazy_layer *layer)
 {
@@ -131,6 +132,7 @@ static int look_for_table(struct lazy *lazy, struct lazy_layer *layer, struct er
 		/* json_get only reads it */
 		.arg = json ? (void *)(uintptr_t)json_root(json) : NULL,
 		.least = lazy->options.least,
+		.exact = lazy->options.exact,
 	};
 	int r = find_table(&find, &data, &size, &trust, &refused, &why);
 	/* who cannot give ranges can still give the whole; a table full of nonsense is none */
@@ -149,9 +151,10 @@ static int look_for_table(struct lazy *lazy, struct lazy_layer *layer, struct er
 	return 0;
 }
 
-static bool is_small(const struct descriptor *d)
+static bool is_small(const struct lazy *lazy, const struct descriptor *d)
 {
-	return d->size < SMALL_BYTES || d->size == UINT64_MAX;
+	uint64_t small = lazy->options.exact ? SCAN_BELOW_EXACT_BYTES : LAZY_SCAN_BELOW_BYTES;
+	return d->size < small || d->size == UINT64_MAX;
 }
 
 static int find_one(void *arg, size_t task, struct err *err)
@@ -161,8 +164,13 @@ static int find_one(void *arg, size_t task, struct err *err)
 	const atomic_bool *cancel = lazy->options.cancel;
 	if (cancel && atomic_load(cancel))
 		return err_set(err, ECANCELED, "stopped");
-	if (use_cached(lazy, layer) || is_small(layer->descriptor) ||
-	    !digest_known(&layer->descriptor->digest) || lazy->options.least == TRUST_VERIFIED)
+	if (use_cached(lazy, layer))
+		return 0;
+	if (lazy->options.offline)
+		return err_set(err, EAGAIN, "layer %zu has no table in the cache",
+			       layer->number + 1);
+	if (is_small(lazy, layer->descriptor) || !digest_known(&layer->descriptor->digest) ||
+	    lazy->options.least == TRUST_VERIFIED)
 		return 0;
 	int r = look_for_table(lazy, layer, err);
 	return r < 0 ? err_wrap(err, r, "layer %zu of '%s'", layer->number + 1,

@@ -21,7 +21,10 @@ static void tree_key(const struct lazy *lazy, struct digest *key)
 			 lazy->image->manifest.layer_count);
 	hasher_add(hasher, head, (size_t)n);
 	hasher_add(hasher, manifest.text, strlen(manifest.text) + 1);
-	for (size_t i = 0; i < lazy->image->manifest.layer_count; i++) {
+	size_t skip = lazy->options.skip_layers;
+	if (skip > 0)
+		hasher_add(hasher, &skip, sizeof(skip));
+	for (size_t i = skip; i < lazy->image->manifest.layer_count; i++) {
 		uint64_t layout = lazy->layers[lazy->of_layer[i]].layout;
 		hasher_add(hasher, &layout, sizeof(layout));
 	}
@@ -51,7 +54,8 @@ static int check_files(const struct lazy *lazy, const struct rootfs *rootfs, str
 		const struct rootfs_inode *inode = rootfs_inode(rootfs, i);
 		if (!S_ISREG(inode->mode) || (inode->size == 0 && inode->a == TOC_NO_CONTENT))
 			continue;
-		if (inode->layer >= layers || inode->a >= contents[lazy->of_layer[inode->layer]])
+		if (inode->layer >= layers || inode->layer < lazy->options.skip_layers ||
+		    inode->a >= contents[lazy->of_layer[inode->layer]])
 			return err_set(err, EBADMSG, "file %u has bytes in no layer", i);
 	}
 	return 0;
@@ -81,7 +85,7 @@ static bool use_cached(struct lazy *lazy, const struct digest *key)
 
 static int merge_layers(const struct lazy *lazy, struct tree *tree, struct err *err)
 {
-	for (size_t i = 0; i < lazy->image->manifest.layer_count; i++) {
+	for (size_t i = lazy->options.skip_layers; i < lazy->image->manifest.layer_count; i++) {
 		struct table *table = lazy->layers[lazy->of_layer[i]].table;
 		int r = tree_apply(tree, table_toc(table), (unsigned)i, err);
 		if (r < 0)
@@ -125,7 +129,8 @@ int lazy_merge(struct lazy *lazy, struct err *err)
 {
 	struct err why = { 0 };
 	int r = merge_once(lazy, &why);
-	if (r < 0 && lazy_has_found(lazy)) {
+	/* above layers that were left out even good tables may not fit together */
+	if (r < 0 && lazy->options.skip_layers == 0 && lazy_has_found(lazy)) {
 		log_debug("tables do not fit together: %s", err_text(&why));
 		r = lazy_scan_found(lazy, &why);
 		if (r == 0)

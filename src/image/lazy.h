@@ -16,6 +16,10 @@
 #include "image/rootfs.h"
 #include "layer/table.h"
 
+/* Layers of less compressed bytes are scanned even if they have a table: one request, and all of it
+ * is verified. */
+#define LAZY_SCAN_BELOW_BYTES (1024u * 1024)
+
 enum lazy_fill {
 	LAZY_FILL_OFF,
 	LAZY_FILL_IDLE, /* when demand was quiet for a second */
@@ -28,7 +32,10 @@ struct lazy_options {
 	enum trust least;    /* tables below it are not used: the layer is scanned */
 	enum lazy_fill fill;
 	bool no_prefetch; /* neither record nor replay, no landmarks */
+	bool exact;	  /* nothing is fetched but tables and the spans of what is read */
 	bool allow_bomb;
+	bool offline; /* no registry is asked, nothing is scanned: what the cache has, or -EAGAIN */
+	size_t skip_layers; /* so many at the bottom are left out, and nothing is asked of them */
 	unsigned read_timeout_ms;  /* 0: 60 000; a read that takes longer fails with -ETIMEDOUT */
 	unsigned jobs;		   /* layers at once; 0: the cores */
 	const atomic_bool *cancel; /* borrowed or NULL; ends lazy_open with -ECANCELED */
@@ -52,6 +59,8 @@ void lazy_start(struct lazy *lazy);
 
 const struct image *lazy_image(const struct lazy *lazy);
 const struct rootfs *lazy_rootfs(const struct lazy *lazy);
+/* The table of layer LAYER of the image (0 .. lazy_layer_count - 1); borrowed, only to be read. */
+struct table *lazy_table(const struct lazy *lazy, size_t layer);
 
 /*
  * Up to SIZE bytes of regular file INODE from OFFSET (fewer only at its end, *got).  Holes are

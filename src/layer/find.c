@@ -16,7 +16,8 @@
 
 #define TAIL_MIN_BYTES ((uint64_t)64 << 10)
 #define TAIL_MAX_BYTES ((uint64_t)1 << 20)
-#define TAIL_PART 64 /* of the blob: a table of contents is about 1 % */
+#define TAIL_EXACT_BYTES ((uint64_t)128) /* the longest footer is a frame of 72 */
+#define TAIL_PART 64			 /* of the blob: a table of contents is about 1 % */
 
 struct tail {
 	struct input base;
@@ -51,12 +52,13 @@ static int tail_read(struct input *input, void *buf, size_t size, uint64_t offse
 	return 0;
 }
 
-static void tail_set_up(struct tail *tail, struct input *blob)
+static void tail_set_up(struct tail *tail, struct input *blob, bool exact)
 {
 	static const struct input_ops ops = { .read = tail_read };
 	uint64_t size = blob->size / TAIL_PART;
 	size = size < TAIL_MIN_BYTES ? TAIL_MIN_BYTES : size;
 	size = size > TAIL_MAX_BYTES ? TAIL_MAX_BYTES : size;
+	size = exact ? TAIL_EXACT_BYTES : size;
 	*tail = (struct tail){ .base = { &ops, blob->size },
 			       .blob = blob,
 			       .offset = blob->size > size ? blob->size - size : 0 };
@@ -186,7 +188,7 @@ int find_table(const struct find_layer *layer, void **data, size_t *size, enum t
 	struct err why = { 0 };
 	*data = NULL;
 	*size = 0;
-	tail_set_up(&tail, layer->blob);
+	tail_set_up(&tail, layer->blob, layer->exact);
 	int r = find_with(&tail, layer, data, size, trust, &why);
 	free(tail.bytes);
 	if (r < 0 && tail.failed < 0) {

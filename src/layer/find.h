@@ -13,6 +13,7 @@ struct find_layer {
 	const char *(*annotation)(void *arg, const char *key);
 	void *arg;
 	enum trust least; /* tables of less trust are not looked for */
+	bool exact;	  /* read the footer and the table only: more requests, fewer bytes */
 };
 
 /*

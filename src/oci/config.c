@@ -1,7 +1,7 @@
 /*
  * The image configuration.  What decides what is unpacked (diff_ids, rootfs type) and what is
  * handed to other programs (env, entrypoint, cmd, user, labels) is read strictly; the rest
- * (history, healthcheck, ports ...) is passed over.
+ * (healthcheck, ports ...) is passed over; the history is only shown and read leniently.
  */
 #include "oci/config.h"
 
@@ -191,6 +191,50 @@ static int take_run(struct config *out, const struct json_value *run, struct err
 	return r;
 }
 
+static char *any_text(const struct json_value *object, const char *key, const char *fallback)
+{
+	const char *text = json_string(json_get(object, key));
+	return mem_strdup(text ? text : fallback);
+}
+
+/* Nothing depends on it but what people are shown: what makes no sense is left out. */
+static int take_history(struct config *out, const struct json_value *root, struct err *err)
+{
+	const struct json_value *array = json_get(root, "history");
+	if (json_type(array) != JSON_ARRAY || json_count(array) == 0)
+		return 0;
+	void *steps = NULL;
+	int r = mem_try(&steps, json_count(array), sizeof(*out->history), err);
+	if (r < 0)
+		return r;
+	out->history = steps;
+	for (size_t i = 0; i < json_count(array); i++) {
+		const struct json_value *from = json_at(array, i);
+		if (json_type(from) != JSON_OBJECT)
+			continue;
+		struct config_step *step = &out->history[out->history_count++];
+		step->created = any_text(from, "created", NULL);
+		step->created_by = any_text(from, "created_by", "");
+		step->comment = any_text(from, "comment", "");
+		if (!json_bool(json_get(from, "empty_layer"), &step->empty_layer))
+			step->empty_layer = false;
+	}
+	return 0;
+}
+
+const struct config_step *config_layer_step(const struct config *config, size_t layer)
+{
+	const struct config_step *found = NULL;
+	size_t layers = 0;
+	for (size_t i = 0; i < config->history_count; i++) {
+		if (config->history[i].empty_layer)
+			continue;
+		if (layers++ == layer)
+			found = &config->history[i];
+	}
+	return layers == config->diff_id_count ? found : NULL;
+}
+
 int config_parse(struct config *out, const void *bytes, size_t size, struct err *err)
 {
 	AUTO(json) json = NULL;
@@ -212,6 +256,8 @@ int config_parse(struct config *out, const void *bytes, size_t size, struct err 
 		r = take_text(&config.created, root, "created", NULL, err);
 	if (r == 0)
 		r = take_run(&config, json_get(root, "config"), err);
+	if (r == 0)
+		r = take_history(&config, root, err);
 	if (r < 0)
 		return err_wrap(err, r, "image config");
 	*out = config;
@@ -236,6 +282,12 @@ void config_release(struct config *config)
 		free(config->labels[i].value);
 	}
 	free(config->labels);
+	for (size_t i = 0; i < config->history_count; i++) {
+		free(config->history[i].created);
+		free(config->history[i].created_by);
+		free(config->history[i].comment);
+	}
+	free(config->history);
 	free(config->diff_ids);
 	free(config->user);
 	free(config->working_dir);

@@ -20,6 +20,14 @@ struct config_label {
 	char *key, *value; /* owned */
 };
 
+/* One step of the history: what made a layer, or only changed the config. */
+struct config_step {
+	char *created;	  /* owned or NULL: RFC 3339 as written */
+	char *created_by; /* owned, "" when none: the command */
+	char *comment;	  /* owned, "" when none */
+	bool empty_layer; /* it made no layer */
+};
+
 struct config {
 	struct platform platform;
 	struct digest *diff_ids; /* owned, bottom first */
@@ -30,10 +38,15 @@ struct config {
 	char *created;		     /* owned or NULL: RFC 3339 as written */
 	struct config_label *labels; /* owned, sorted by key */
 	size_t label_count;
+	struct config_step *history; /* owned, oldest first; what is malformed in it is left out */
+	size_t history_count;
 };
 
 /* -EBADMSG for what is no image config: no rootfs.diff_ids, a null in a list, NUL or newline in
  * env.  os and architecture may be missing: their fields are then "". */
 MUST_USE int config_parse(struct config *out, const void *bytes, size_t size, struct err *err);
 void config_release(struct config *config);
+/* The step that made layer LAYER (from 0, bottom first); NULL when the history does not have
+ * exactly one for each layer.  Borrowed. */
+const struct config_step *config_layer_step(const struct config *config, size_t layer);
 #define auto_config __attribute__((cleanup(config_release))) struct config

@@ -136,6 +136,40 @@ static void test_parse_keeps_newlines_out_of_env_only(void **state)
 	assert_string_equal(c.cmd.items[2], "a\nb");
 }
 
+static void test_history_finds_the_step_of_a_layer(void **state)
+{
+	(void)state;
+	auto_config c = { 0 };
+	assert_int_equal(parse(&c,
+			       "{" ROOTFS ",\"history\":[{\"created_by\":\"ENV a=b\","
+			       "\"empty_layer\":true},7,{\"created_by\":\"COPY . /\","
+			       "\"created\":\"2020-01-02T03:04:05Z\",\"comment\":3}]}",
+			       NULL),
+			 0);
+	assert_int_equal(c.history_count, 2);
+	assert_true(c.history[0].empty_layer);
+	assert_null(c.history[0].created);
+	const struct config_step *step = config_layer_step(&c, 0);
+	assert_ptr_equal(step, &c.history[1]);
+	assert_string_equal(step->created_by, "COPY . /");
+	assert_string_equal(step->created, "2020-01-02T03:04:05Z");
+	assert_string_equal(step->comment, "");
+	assert_null(config_layer_step(&c, 1));
+}
+
+static void test_history_of_another_count_says_nothing_of_layers(void **state)
+{
+	(void)state;
+	auto_config c = { 0 };
+	assert_int_equal(parse(&c, "{" ROOTFS ",\"history\":[{},{}]}", NULL), 0);
+	assert_int_equal(c.history_count, 2);
+	assert_null(config_layer_step(&c, 0));
+	auto_config none = { 0 };
+	assert_int_equal(parse(&none, "{" ROOTFS ",\"history\":\"x\"}", NULL), 0);
+	assert_int_equal(none.history_count, 0);
+	assert_null(config_layer_step(&none, 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -144,6 +178,8 @@ int main(void)
 		cmocka_unit_test(test_parse_takes_no_layers),
 		cmocka_unit_test(test_parse_refuses),
 		cmocka_unit_test(test_parse_keeps_newlines_out_of_env_only),
+		cmocka_unit_test(test_history_finds_the_step_of_a_layer),
+		cmocka_unit_test(test_history_of_another_count_says_nothing_of_layers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

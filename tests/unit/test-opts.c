@@ -214,12 +214,13 @@ static void test_help_shows_every_option_in_80_columns(void **state)
 					 .options = table,
 					 .option_count = N_ELEMENTS(table) };
 	const struct command *all[] = { &command, &cmd_unpack };
+	const struct commands commands = { all, N_ELEMENTS(all) };
 	for (size_t i = 0; i < N_ELEMENTS(all); i++) {
 		char *text = NULL;
 		size_t size;
 		FILE *out = open_memstream(&text, &size);
 		help_command(out, all[i]);
-		help_all(out, all, N_ELEMENTS(all));
+		help_all(out, &commands);
 		fclose(out);
 		assert_fits(text);
 		for (size_t j = 0; j < all[i]->option_count; j++) {

@@ -1,0 +1,26 @@
+/*
+ * Whole files out of a lazily opened image, front to back: what cat, cp and grep do.  Several
+ * pieces are on their way at once, so that a large file costs few requests and no pause.
+ */
+#pragma once
+
+#include "image/lazy.h"
+
+/* The next SIZE bytes (> 0), borrowed.  0: go on; > 0: that is enough; a negative code ends it. */
+typedef int contents_take(void *arg, const void *data, size_t size, struct err *err);
+
+/*
+ * All bytes of regular file INODE, in order.  Blocks.  What TAKE returned when that was negative;
+ * -ECANCELED when the options' cancel is set meanwhile, after which LAZY can only be freed; else as
+ * lazy_read.
+ */
+MUST_USE int contents_read(struct lazy *lazy, uint32_t inode, contents_take *take, void *arg,
+			   struct err *err);
+
+/*
+ * These files will be read soon, in about this order: they are fetched ahead, neighbours in one
+ * request.  Returns at once; what is too much is left out.
+ */
+void contents_want(struct lazy *lazy, const uint32_t *inodes, size_t count);
+/* The same for all files at and below inode NUMBER. */
+void contents_want_below(struct lazy *lazy, uint32_t number);
