@@ -8,6 +8,9 @@ import contextlib, ctypes, os, pathlib, pwd, shutil, socket, subprocess, sys, te
 
 import pytest
 
+# integration/image builds the resource's image: ./dev image-test runs that, once.
+collect_ignore = [] if os.environ.get('ROOTLET_IMAGE_TEST') == '1' else ['image']
+
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / 'lab'))
 

@@ -7,6 +7,7 @@ import base64, contextlib, http.server, json, pathlib, ssl, subprocess, threadin
 import pytest
 
 import conftest
+import runner
 
 OCI = 'application/vnd.oci.image.manifest.v1+json'
 SECRET = 'correct-horse'
@@ -378,6 +379,28 @@ def test_certs_d_is_read_by_host_and_port(serve, pull, keys, tmp_path):
     assert done.rc == 5 and 'certificate' in done.text, done
     put_certs(keys, tmp_path / 'certs.d' / registry.host, ('server.crt', 'ca.crt'))
     assert pull(registry, env=env).rc == 0
+
+
+@pytest.mark.parametrize('bundle, linked, good', [
+    (['server', 'client'], [], True),           # no links: the bundle
+    (['client'], ['server', 'client'], True),   # only its link is needed
+    (['server', 'client'], ['client'], True),   # the links do not have it: the bundle once more
+    (['client'], ['client'], False),
+])
+def test_the_system_s_certificates(serve, binary, keys, tmp_path, bundle, linked, good):
+    conftest.need_root()
+    certs = tmp_path / 'certs'
+    certs.mkdir()
+    (certs / 'ca-certificates.crt').write_bytes(b''.join((keys / (n + '.crt')).read_bytes() for n in bundle))
+    for name in linked:
+        known = subprocess.run(['openssl', 'x509', '-hash', '-noout', '-in', keys / (name + '.crt')], check=True,
+                               stdout=subprocess.PIPE, text=True).stdout.strip()
+        (certs / (known + '.0')).write_bytes((keys / (name + '.crt')).read_bytes())
+    registry = serve(lambda r: None, tls=tls_of(keys))
+    done = runner.run(['unshare', '--mount', 'sh', '-c', 'mount --bind "$1" /etc/ssl/certs && shift && exec "$@"', 'sh',
+                       certs, binary, 'unpack', registry.image, tmp_path / 'root'])
+    assert (done.rc == 0) == good, done
+    assert good or (done.rc == 5 and 'certificate' in done.text and registry.seen == []), done
 
 
 def test_a_client_certificate_is_shown(serve, pull, keys, tmp_path):

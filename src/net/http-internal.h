@@ -87,6 +87,7 @@ struct http_transfer {
 	/* the thread's */
 	struct http_transfer *next, *previous; /* borrowed: neighbours in http->active */
 	bool attached;
+	bool by_directory; /* it trusts what the system's directory has, not yet the bundle */
 	struct stall stall;
 	char curl_text[CURL_ERROR_SIZE]; /* also the owner's, once done */
 	bool sent;			 /* a connection was ready for the request; likewise */

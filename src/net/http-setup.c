@@ -95,12 +95,15 @@ static int set_headers(struct http_transfer *t, const struct http_request *reque
 }
 
 /* A file of certificates is parsed once for many connections if nothing else is looked at. */
-static bool set_trusted(struct http_transfer *t, const char *file)
+static bool set_trusted(struct http_transfer *t, const struct trusted *trusted)
 {
 	struct curl_blob blob = { t->blob.data, t->blob.length, CURL_BLOB_NOCOPY };
-	if (file || blob.len == 0)
-		return SET(t->easy, CURLOPT_CAINFO, file) && SET(t->easy, CURLOPT_CAPATH, NULL);
-	return SET(t->easy, CURLOPT_CAINFO_BLOB, &blob) && SET(t->easy, CURLOPT_CAPATH, NULL);
+	t->by_directory = trusted->dir;
+	if (!SET(t->easy, CURLOPT_CAPATH, trusted->dir))
+		return false;
+	if (trusted->dir || trusted->file || blob.len == 0)
+		return SET(t->easy, CURLOPT_CAINFO, trusted->file);
+	return SET(t->easy, CURLOPT_CAINFO_BLOB, &blob);
 }
 
 static bool set_blob(CURL *easy, CURLoption option, const char *text)
@@ -129,13 +132,14 @@ static int set_tls(struct http_transfer *t, const struct http_tls *tls, struct e
 {
 	static const struct http_tls plain = { 0 };
 	tls = tls ? tls : &plain;
-	const char *file = NULL;
-	int r = trust_for(&t->http->trust, tls, &file, &t->blob, err);
+	struct trusted trusted = { 0 };
+	/* whoever is not verified needs no certificates: parsing them takes most of a short run */
+	int r = tls->skip_verify ? 0 : trust_for(&t->http->trust, tls, &trusted, &t->blob, err);
 	if (r < 0)
 		return r;
 	long verify = tls->skip_verify ? 0 : 1;
 	bool good = SET(t->easy, CURLOPT_SSL_VERIFYPEER, verify) &&
-		    SET(t->easy, CURLOPT_SSL_VERIFYHOST, 2 * verify) && set_trusted(t, file) &&
+		    SET(t->easy, CURLOPT_SSL_VERIFYHOST, 2 * verify) && set_trusted(t, &trusted) &&
 		    set_client(t, tls);
 	return good ? 0 : err_set(err, EINVAL, "this libcurl cannot be told whom to trust");
 }

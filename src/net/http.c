@@ -117,6 +117,20 @@ static void fulfil_wishes(struct http *http)
 	}
 }
 
+/* Once more with the whole bundle, if it was only the directory that did not know the server. */
+static bool widen(struct http *http, struct http_transfer *transfer, CURLcode code)
+{
+	if (code != CURLE_PEER_FAILED_VERIFICATION || !transfer->by_directory)
+		return false;
+	transfer->by_directory = false;
+	detach(http, transfer);
+	if (curl_easy_setopt(transfer->easy, CURLOPT_CAPATH, NULL) != CURLE_OK ||
+	    curl_easy_setopt(transfer->easy, CURLOPT_CAINFO, trust_widen(&http->trust)) != CURLE_OK)
+		return false;
+	attach(http, transfer);
+	return true;
+}
+
 static void reap(struct http *http)
 {
 	int left = 0;
@@ -127,7 +141,9 @@ static void reap(struct http *http)
 		CURLcode code = message->data.result; /* the message dies in end() */
 		char *transfer = NULL;
 		(void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
-		end(http, (struct http_transfer *)(void *)transfer, code);
+		struct http_transfer *ended = (struct http_transfer *)(void *)transfer;
+		if (!widen(http, ended, code))
+			end(http, ended, code);
 	}
 }
 

@@ -13,13 +13,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,6 +26,7 @@
 #include "base/str.h"
 #include "cache/layer-dir.h"
 #include "cache/spans.h"
+#include "on-tmpfs.h"
 
 #define SPAN_BYTES 5000u
 #define SPANS 20u
@@ -163,31 +162,6 @@ static inline unsigned count_tmp(const struct cache *cache)
 }
 
 /* ---- disks */
-
-/* cmocka's asserts jump: in a child a wrong answer must end it. */
-#define CHILD(condition)                          \
-	do {                                      \
-		if (!(condition))                 \
-			_exit(__LINE__ % 90 + 1); \
-	} while (0)
-
-static inline void on_tmpfs(const struct place *p, const char *options,
-			    void (*body)(const struct place *p))
-{
-	pid_t pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		if (unshare(CLONE_NEWNS) < 0 ||
-		    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-		    mount("none", p->path, "tmpfs", 0, options) < 0)
-			_exit(100);
-		body(p);
-		_exit(0);
-	}
-	int status = 0;
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-}
 
 /* Write spans until it fails; those written are right, the others not there. */
 static inline void fill_disk(struct cache *cache, struct cache_spans *spans)

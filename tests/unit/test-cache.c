@@ -24,6 +24,7 @@
 #include "base/io.h"
 #include "base/str.h"
 #include "cache/cache-internal.h"
+#include "on-tmpfs.h"
 
 struct place {
 	char path[64];	/* a directory of our own */
@@ -328,32 +329,6 @@ static void test_left_over_files_are_swept(void **state)
 
 /* ---- disks */
 
-/* In a child with a mount namespace of its own: BODY on a tmpfs over the test's directory. */
-static void on_tmpfs(const struct place *p, const char *options,
-		     void (*body)(const struct place *p))
-{
-	pid_t pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		if (unshare(CLONE_NEWNS) < 0 ||
-		    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-		    mount("none", p->path, "tmpfs", 0, options) < 0)
-			_exit(100);
-		body(p);
-		_exit(0);
-	}
-	int status = 0;
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-}
-
-/* Asserts of cmocka jump: in a child a wrong answer must end it. */
-#define CHILD(condition)                          \
-	do {                                      \
-		if (!(condition))                 \
-			_exit(__LINE__ % 90 + 1); \
-	} while (0)
-
 static void full_body(const struct place *p)
 {
 	struct cache *cache = NULL;
@@ -379,7 +354,8 @@ static void full_body(const struct place *p)
 
 static void test_full_disk_turns_writing_off(void **state)
 {
-	on_tmpfs(*state, "size=1m", full_body);
+	const struct place *p = *state;
+	on_tmpfs(p->path, "size=1m", p, full_body);
 }
 
 static void read_only_body(const struct place *p)
@@ -412,7 +388,8 @@ static void read_only_body(const struct place *p)
 
 static void test_read_only_disk_is_only_read(void **state)
 {
-	on_tmpfs(*state, "size=1m", read_only_body);
+	const struct place *p = *state;
+	on_tmpfs(p->path, "size=1m", p, read_only_body);
 }
 
 /* ---- listing */

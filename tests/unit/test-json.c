@@ -195,6 +195,7 @@ static void test_json_string_resolves_escapes_and_refuses_nul(void **state)
 		{ "\"\"", "" },
 		{ "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t" },
 		{ "\"caf\\u00e9 \\uD83D\\uDC27\"", "caf\xc3\xa9 \xf0\x9f\x90\xa7" },
+		{ "\"caf\xc3\xa9 \xf0\x9f\x90\xa7\"", "caf\xc3\xa9 \xf0\x9f\x90\xa7" },
 		{ "\"\\ud800x\"", "\xef\xbf\xbdx" },
 		{ "\"a\\u0000b\"", NULL },
 		{ "\"\\u0000\"", NULL },

@@ -201,7 +201,8 @@ static void full_scan_body(const struct place *p)
 
 static void test_a_full_disk_ends_a_scan_well(void **state)
 {
-	on_tmpfs(*state, "size=64k", full_scan_body);
+	const struct place *p = *state;
+	on_tmpfs(p->path, "size=64k", p, full_scan_body);
 }
 
 int main(void)

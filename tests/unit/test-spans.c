@@ -313,7 +313,8 @@ static void full_body(const struct place *p)
 
 static void test_a_full_disk_marks_nothing_partial(void **state)
 {
-	on_tmpfs(*state, "size=64k", full_body);
+	const struct place *p = *state;
+	on_tmpfs(p->path, "size=64k", p, full_body);
 }
 
 static void read_only_body(const struct place *p)
@@ -345,7 +346,8 @@ static void read_only_body(const struct place *p)
 
 static void test_a_read_only_disk_is_read(void **state)
 {
-	on_tmpfs(*state, "size=1m", read_only_body);
+	const struct place *p = *state;
+	on_tmpfs(p->path, "size=1m", p, read_only_body);
 }
 
 /* ---- threads */
