@@ -14,9 +14,9 @@
 struct http_tls;
 
 struct trust {
-	char *bundle;	       /* owned: the system's bundle file, or NULL when there is none */
-	bool hashed;	       /* constant: the system's directory can be searched by a name's hash */
-	atomic_bool whole;     /* the directory did not have what a server needed: use the bundle */
+	char *bundle;	   /* owned: the system's bundle file, or NULL when there is none */
+	bool hashed;	   /* constant: the system's directory can be searched by a name's hash */
+	atomic_bool whole; /* the directory did not have what a server needed: use the bundle */
 	pthread_mutex_t mutex; /* guards system */
 	char *system;	       /* owned: all system certificates as PEM, NULL until needed */
 };
