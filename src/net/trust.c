@@ -1,9 +1,9 @@
 /*
- * Certificates for TLS.  Parsing the system's bundle takes 20 ms, most of a short run, so a directory
- * whose links are named by hash comes first: of it only the certificates in question are read.  What
- * it cannot verify is tried with the bundle: whoever adds certificates by hand may have missed one of
- * the two.  libcurl keeps the parsed store of a bundle file between connections, but parses a blob
- * anew for each, so a file is named whenever nothing is added to it.
+ * Certificates for TLS.  Parsing the system's bundle takes 20 ms, most of a short run, so a
+ * directory whose links are named by hash comes first: of it only the certificates in question are
+ * read.  What it cannot verify is tried with the bundle: whoever adds certificates by hand may have
+ * missed one of the two.  libcurl keeps the parsed store of a bundle file between connections, but
+ * parses a blob anew for each, so a file is named whenever nothing is added to it.
  */
 #include "net/trust.h"
 
@@ -29,7 +29,8 @@ static bool is_hashed(const char *path)
 	bool found = false;
 	DIR *dir = opendir(path);
 	for (struct dirent *e = dir ? readdir(dir) : NULL; e && !found; e = readdir(dir))
-		found = strspn(e->d_name, "0123456789abcdef") == 8 && str_equal(e->d_name + 8, ".0");
+		found = strspn(e->d_name, "0123456789abcdef") == 8 &&
+			str_equal(e->d_name + 8, ".0");
 	if (dir)
 		closedir(dir);
 	return found;
