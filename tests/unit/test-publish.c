@@ -126,7 +126,8 @@ static void append_to_full_disk(const struct place *p)
 
 static void test_appended_ones_to_a_full_disk(void **state)
 {
-	on_tmpfs(*state, "size=64k", append_to_full_disk);
+	const struct place *p = *state;
+	on_tmpfs(p->path, "size=64k", p, append_to_full_disk);
 }
 
 static void test_the_faster_one_is_used(void **state)
