@@ -45,14 +45,17 @@ static int hold_tail(struct tail *tail, struct err *err)
 	return r;
 }
 
-/* What lies before the tail is read, and no byte of the tail twice. */
+/* What lies before the tail is read, and no byte of a tail that is held twice. */
 static int tail_read(struct input *input, void *buf, size_t size, uint64_t offset, struct err *err)
 {
 	struct tail *tail = (struct tail *)input;
 	uint64_t before = offset < tail->offset ? tail->offset - offset : 0;
 	size_t apart = before < size ? (size_t)before : size;
 	int r = 0;
-	if (apart < size && !tail->bytes)
+	/* who begins before the tail knows where to read: one request */
+	if (apart > 0 && !tail->bytes)
+		return read_blob(tail, buf, size, offset, err);
+	if (!tail->bytes)
 		r = hold_tail(tail, err);
 	if (r == 0 && apart > 0)
 		r = read_blob(tail, buf, apart, offset, err);
