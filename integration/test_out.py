@@ -1,10 +1,11 @@
 """Pushing and what comes of it: read by others, read by us, disturbed in every way."""
-import hashlib, json, os, random, shutil, signal, subprocess, threading, time
+import contextlib, hashlib, json, os, random, shutil, signal, subprocess, threading, time
 
 import pytest
 
 import conftest
 import mkimage
+import mountlib
 import push_registry
 import runner
 
@@ -97,6 +98,37 @@ def test_what_out_pushed_is_pulled_by_podman(rootlet, registry, layout, scratch)
     subprocess.run([*podman, 'pull', '-q', '--tls-verify=false', where], check=True, stdout=subprocess.DEVNULL)
     told = json.loads(subprocess.run([*podman, 'image', 'inspect', where], check=True, stdout=subprocess.PIPE).stdout)
     assert digest_of(layout, 'all') in json.dumps(told)
+
+
+@contextlib.contextmanager
+def containerd(home):
+    """ctr's arguments for a containerd of its own."""
+    home.mkdir()
+    (home / 'config.toml').write_text('version = 2\nroot = "%s/root"\nstate = "%s/state"\n'
+                                      'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\n  address = "%s/sock"\n'
+                                      % (home, home, home))
+    with open(home / 'log', 'wb') as log:
+        daemon = subprocess.Popen(['containerd', '--config', home / 'config.toml'], stdout=log, stderr=log)
+    ctr = ['ctr', '--address', home / 'sock']
+    try:
+        mountlib.wait_until('containerd answers', 60, lambda: subprocess.run(
+            [*ctr, 'version'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0)
+        yield ctr
+    finally:
+        daemon.terminate()
+        daemon.wait()
+
+
+def test_what_out_pushed_is_pulled_by_containerd(rootlet, registry, layout, scratch):
+    conftest.need_root()
+    conftest.need_tool('containerd', 'ctr')
+    where = registry + '/containerd:v'
+    assert rootlet('push', '--tls-verify=false', 'oci:%s:one' % layout.d, where).rc == 0
+    with containerd(scratch / 'containerd') as ctr:
+        subprocess.run([*ctr, 'images', 'pull', '--plain-http', '--snapshotter', 'native', where], check=True,
+                       stdout=subprocess.DEVNULL)
+        listed = subprocess.run([*ctr, 'images', 'ls'], check=True, stdout=subprocess.PIPE, text=True).stdout
+    assert digest_of(layout, 'one') in listed
 
 
 @pytest.mark.parametrize('kind', ['docker-archive', 'oci-archive'])
