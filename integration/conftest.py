@@ -4,9 +4,14 @@ The binary is $ROOTLET, else build/rootlet.  Everything started here is stopped 
 lies in a temporary directory.  What this machine cannot do (no root, no loop devices, a peer not installed)
 skips the tests that need it; with ROOTLET_MUST_RUN=1 (CI) a skip of that kind is a failure.
 """
-import contextlib, ctypes, os, pathlib, pwd, shutil, socket, subprocess, sys, tempfile, time
+import contextlib, ctypes, os, pathlib, pwd, shutil, signal, socket, subprocess, sys, tempfile, time
 
 import pytest
+
+# Whoever started the tests in the background had them ignore these, and a program goes on ignoring what it inherits.
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 # integration/image builds the resource's image: ./dev image-test runs that, once.
 collect_ignore = [] if os.environ.get('ROOTLET_IMAGE_TEST') == '1' else ['image']

@@ -399,6 +399,24 @@ def test_a_blob_that_was_said_to_be_there_and_is_not_is_sent(out, registry):
     answer(out({'image': 'marked'}, tag='v'))
 
 
+@pytest.mark.parametrize('times, good', [(2, True), (9, False)])
+def test_a_registry_disturbed_by_another_push_is_asked_again(out, registry, times, good):
+    left = [times]
+
+    def disturbed(r):
+        if (r.method, r.kind) != ('PUT', 'manifest') or not left[0]:
+            return None
+        left[0] -= 1
+        return {'status': 400, 'body': b'{"errors":[{"code":"DIGEST_INVALID","message":"provided digest did not match"}]}'}
+    registry.fault = disturbed
+    done = out({'image': 'marked'}, tag='v')
+    if good:
+        answer(done)
+    else:
+        refused(done, 'DIGEST_INVALID', rc=5)
+        assert left[0] == 5
+
+
 def test_a_manifest_that_is_stored_otherwise_is_an_error(out, registry):
     registry.fault = lambda r: ({'status': 201, 'headers': {'Docker-Content-Digest': 'sha256:' + '1' * 64}}
                                 if (r.method, r.kind) == ('PUT', 'manifest') else None)

@@ -234,7 +234,8 @@ def run_case(case_dir, work, command, timeout=60, user=None, memory=True):
     root = os.path.join(x.host, 'rootfs')
     argv = [w.format(layout=x.layout, ref=c['ref'], target=root, work=x.work, name=c['name']) for w in command.split()]
     try:
-        r = runner.run(argv, timeout, user=user)
+        run = runner.run_measured if 'rss_mib' in c.get('limits', {}) else runner.run
+        r = run(argv, timeout, user=user)
         outcome, verdict, findings = judge(c, r, root, before, snap(x.canary), hb, x)
     finally:
         rmtree(x.work)

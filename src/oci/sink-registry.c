@@ -18,6 +18,7 @@
 #define JOBS 4u
 #define PATH_MAX_BYTES 2048
 #define ANSWER_TIMEOUT_MS 120000u
+#define DISTURBED_TRIES 4u
 
 struct registry_sink {
 	struct sink base;
@@ -82,8 +83,8 @@ static int check_told(const struct answer *answer, const struct document *docume
 		       esc(answer->host), digest_show(&told), digest_show(ours));
 }
 
-static int put_document(struct sink *sink, const struct document *document, const char *tag,
-			struct err *err)
+static int put_once(struct sink *sink, const struct document *document, const char *tag,
+		    struct err *err)
 {
 	static const int wanted[] = { 201, 200, 202, 0 };
 	struct endpoint *endpoint = registry_of(sink)->endpoint;
@@ -108,6 +109,25 @@ static int put_document(struct sink *sink, const struct document *document, cons
 		r = check_told(&answer, document, err);
 	answer_release(&answer);
 	return r < 0 ? err_wrap(err, r, "push manifest '%s'", esc(name)) : 0;
+}
+
+/*
+ * docker-registry keeps links to blobs and tags in files that it writes in place: while another
+ * push of the same image writes one, it reads nothing there and takes that for a digest of ours.
+ */
+static int put_document(struct sink *sink, const struct document *document, const char *tag,
+			struct err *err)
+{
+	struct registry_sink *registry = registry_of(sink);
+	for (unsigned tries = 1;; tries++) {
+		struct err why = { 0 };
+		int r = put_once(sink, document, tag, &why);
+		unsigned ms = registry->endpoint->wait_base_ms << tries;
+		bool disturbed = r == -EPROTO && strstr(err_text(&why), "DIGEST_INVALID");
+		if (r == 0 || !disturbed || tries == DISTURBED_TRIES ||
+		    !http_group_pause(registry->group, ms))
+			return r < 0 ? err_set(err, -r, "%s", err_text(&why)) : 0;
+	}
 }
 
 /* A repository that nobody has pushed to yet has none. */
