@@ -13,7 +13,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const struct bundle_edit edit = { .annotations = set, .to_oci = true };
 	struct digest digest;
 	struct err err = { 0 };
-	auto_document document = { .bytes = mem_strndup((const char *)data, size), .size = size };
+	auto_document document = { .bytes = mem_new(size + 1), .size = size };
+	if (size > 0)
+		memcpy(document.bytes, data, size);
 	document.descriptor.media_type = mem_strdup(MEDIA_DOCKER_LIST);
 	if (bundle_edit_document(&document, &edit, &err) < 0) {
 		assert(err.code < 0 && err.text[0]);
