@@ -56,9 +56,17 @@ class Buildah:
         self('add', '--quiet', container, tar, '/')
         self('commit', '--quiet', '--rm', container, name)
 
+    def close(self):
+        """Nothing of the store stays mounted."""
+        with open('/proc/self/mountinfo') as f:
+            points = [line.split()[4] for line in f]
+        for point in reversed(points):
+            if point.startswith(str(self.directory) + '/'):
+                subprocess.run(['umount', '-l', point])
+
     def build(self, source, target, base, *more):
         """The image's name."""
         name = 'localhost/' + target
-        self('build', '--quiet', '--pull-never', '--isolation', 'chroot', '--layers', '--build-arg', 'BASE=' + base, '--target', target,
+        self('build', '--pull-never', '--isolation', 'chroot', '--layers', '--build-arg', 'BASE=' + base, '--target', target,
              '-t', name, '-f', source / 'docker/Dockerfile', *more, source)
         return name

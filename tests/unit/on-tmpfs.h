@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -39,7 +40,7 @@ static inline void on_tmpfs(const char *path, const char *options, const struct 
 	}
 	int status = 0;
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_ALLOWED)
-		skip();
+	if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_ALLOWED && !getenv("ROOTLET_MUST_RUN"))
+		return;
 	assert_int_equal(status, 0);
 }
