@@ -93,6 +93,7 @@ struct fetcher {
 	struct fetch_troubles *troubles; /* owned */
 	struct fetch_recent *recent;	 /* owned */
 	struct fetch_pace pace;
+	uint64_t asked_bytes, again_bytes; /* of requests; of them what was here or on its way */
 };
 
 static inline uint64_t fetch_key(size_t layer, uint32_t span)

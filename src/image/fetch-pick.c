@@ -13,6 +13,9 @@
 #define GAP_PARALLEL_BYTES (128u * 1024)
 #define GAP_GUESS_BYTES (8u * 1024) /* where nobody wants anything for sure */
 #define PREFETCH_MAX_BYTES (4u * 1024 * 1024)
+#define AGAIN_PART \
+	32 /* of all bytes may come twice, in gaps that are read over; and so many more: */
+#define AGAIN_FREE_BYTES (64u * 1024)
 
 static struct fetch_layer *layer_of(struct fetcher *f, const struct fetch_run *run)
 {
@@ -139,30 +142,36 @@ static bool is_wasteful(const struct fetch_layer *layer, const struct fetch_pace
 	return unread > all / 4;
 }
 
+static uint64_t gap_of(const struct fetcher *f, const struct fetch_layer *layer,
+		       const struct fetch_run *run, uint64_t bdp)
+{
+	unsigned busy = f->running[FETCH_DEMAND] + f->running[FETCH_PREFETCH] +
+			f->running[FETCH_FILL];
+	if (f->again_bytes > f->asked_bytes / AGAIN_PART + AGAIN_FREE_BYTES)
+		return 0;
+	if (run->class == FETCH_FILL)
+		return GAP_FILL_BYTES;
+	if (run->class == FETCH_PREFETCH && flags_of(layer, run->lead) & FETCH_AROUND)
+		return GAP_GUESS_BYTES;
+	if (run->class == FETCH_DEMAND && !f->options.exact && busy + 1 >= f->thread_count)
+		return bdp < GAP_ALONE_BYTES ? bdp : GAP_ALONE_BYTES;
+	return bdp / GAP_PART < GAP_PARALLEL_BYTES ? bdp / GAP_PART : GAP_PARALLEL_BYTES;
+}
+
 static struct fetch_plan_limits limits_of(struct fetcher *f, const struct fetch_run *run,
 					  struct fetch_pace_reader **reader)
 {
 	struct fetch_layer *layer = layer_of(f, run);
 	uint64_t bdp = fetch_pace_bdp(&f->pace);
-	struct fetch_plan_limits limits = { .gap = bdp / GAP_PART,
+	struct fetch_plan_limits limits = { .gap = gap_of(f, layer, run, bdp),
 					    .bytes = FETCH_PACE_REQUEST_MAX_BYTES };
-	if (limits.gap > GAP_PARALLEL_BYTES)
-		limits.gap = GAP_PARALLEL_BYTES;
 	*reader = NULL;
 	if (run->flags)
 		return (struct fetch_plan_limits){ .bytes = FETCH_PACE_REQUEST_MAX_BYTES };
 	if (run->class == FETCH_PREFETCH)
 		limits.bytes = PREFETCH_MAX_BYTES;
-	if (run->class == FETCH_PREFETCH && flags_of(layer, run->lead) & FETCH_AROUND)
-		limits.gap = GAP_GUESS_BYTES;
-	if (run->class == FETCH_FILL)
-		limits.gap = GAP_FILL_BYTES;
 	if (run->class != FETCH_DEMAND || f->options.exact)
 		return limits;
-	unsigned busy = f->running[FETCH_DEMAND] + f->running[FETCH_PREFETCH] +
-			f->running[FETCH_FILL];
-	if (busy + 1 >= f->thread_count)
-		limits.gap = bdp < GAP_ALONE_BYTES ? bdp : GAP_ALONE_BYTES;
 	uint64_t offset = table_span(layer->given->table, run->lead)->blob_offset;
 	*reader = fetch_pace_reader(&layer->pace, offset);
 	bool wasteful = (*reader)->window && is_wasteful(layer, *reader, run->lead);
@@ -234,6 +243,16 @@ static void follow(struct fetcher *f, const struct fetch_run *run, struct query 
 	mark_around(f, run, query, reader);
 }
 
+/* How much of it is here already, or on its way. */
+static void note_again(struct fetcher *f, const struct fetch_run *run, struct query *query)
+{
+	const struct table *table = layer_of(f, run)->given->table;
+	f->asked_bytes += run->plan.end - run->plan.begin;
+	for (uint32_t i = run->plan.first; i <= run->plan.last; i++)
+		if (i != run->lead && span_state(query, i) == FETCH_PLAN_PASS)
+			f->again_bytes += table_span(table, i)->blob_size;
+}
+
 /* The run is in the list from here on, and covers its spans. */
 static void enter(struct fetcher *f, struct fetch_run *run)
 {
@@ -285,6 +304,7 @@ static void prepare(struct fetcher *f, struct fetch_run *run, uint64_t key, enum
 	struct fetch_pace_reader *reader = NULL;
 	struct fetch_plan_limits limits = limits_of(f, run, &reader);
 	fetch_plan_make(&run->plan, &plan, run->lead, &limits);
+	note_again(f, run, &query);
 	if (reader)
 		follow(f, run, &query, reader);
 	enter(f, run);

@@ -5,9 +5,10 @@
  *	stop		where we end: the blob's size, or the end of a range
  *	opened body	begins at AT, or at 0 with SKIP bytes to pass over
  *
- * Everything is bounded: five tries without progress (progress is 64 KiB since the last failure), a
- * total that grows with the blob's size, one body that ends early though it looks whole, and no
- * second life for a server that does no ranges, since there each try costs the whole blob.
+ * Everything is bounded: five tries without progress (64 KiB since the last failure, or half of
+ * what is left), a total that grows with the blob's size, one body that ends early though it looks
+ * whole, and no second life for a server that does no ranges, since there each try costs the whole
+ * blob.
  *
  * A part of a blob is never taken out of the whole: a source that does no ranges is left, for good.
  * Redirects of ranges are kept in the endpoint, so that each costs one request.
@@ -127,13 +128,21 @@ static int next_source(struct blob_stream *b, int r, struct err *why, struct err
 	return 0;
 }
 
+/* 64 KiB, or of what is less than twice that, half. */
+static bool has_progress(const struct blob_stream *b)
+{
+	uint64_t got = b->at - b->at_failure;
+	uint64_t left = b->stop == RESUME_SIZE_UNKNOWN ? UINT64_MAX : b->stop - b->at_failure;
+	return !b->no_ranges && got > 0 && (got >= PROGRESS_BYTES || got >= left / 2);
+}
+
 /* A try failed: wait for the next one, or turn to the next source, or give up. */
 static int failed(struct blob_stream *b, int r, int status, int64_t after, struct err *why,
 		  struct err *err)
 {
 	bool final = b->answer.final;
 	close_body(b);
-	if (!b->no_ranges && b->at - b->at_failure >= PROGRESS_BYTES)
+	if (has_progress(b))
 		tries_progress(&b->tries);
 	b->at_failure = b->at;
 	if (!final)
