@@ -42,10 +42,14 @@ class Buildah:
     """buildah with a store of its own, as root, without a container engine."""
 
     def __init__(self, directory):
-        self.directory = pathlib.Path(directory)
+        self.directory, self.driver = pathlib.Path(directory), 'overlay'
+        try:
+            self('images', stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        except subprocess.CalledProcessError:       # no overlay on this file system
+            self.driver = 'vfs'
 
     def __call__(self, *args, **how):
-        store = ['--root', self.directory / 'store', '--runroot', self.directory / 'run', '--storage-driver', 'overlay']
+        store = ['--root', self.directory / 'store', '--runroot', self.directory / 'run', '--storage-driver', self.driver]
         return subprocess.run(['buildah', *store, *args], check=True, **how)
 
     def output(self, *args):
