@@ -1,16 +1,15 @@
-/* The first and the last lines of every command that looks into an image. */
+/* The first lines of a command, and the last ones of one that looks into an image. */
 #include "cmd/begin.h"
 
 #include <errno.h>
 
-bool begin_look(const struct command *command, struct look_args *args, int argc, char **argv,
-		int least, int most, int *operands, int *status)
+bool begin_command(const struct command *command, void *args, const bool *help, int argc,
+		   char **argv, int least, int most, int *operands, int *status)
 {
 	struct err err = { 0 };
-	args->tls_verify = true;
 	int r = opts_parse(args, command->options, command->option_count, argc, argv, operands,
 			   &err);
-	if (r == 0 && args->help) {
+	if (r == 0 && *help) {
 		help_command(stdout, command);
 		*status = cmd_finish_stdout();
 		return false;
@@ -21,6 +20,13 @@ bool begin_look(const struct command *command, struct look_args *args, int argc,
 	if (r < 0)
 		*status = cmd_usage(command->name, &err);
 	return r == 0;
+}
+
+bool begin_look(const struct command *command, struct look_args *args, int argc, char **argv,
+		int least, int most, int *operands, int *status)
+{
+	args->tls_verify = true;
+	return begin_command(command, args, &args->help, argc, argv, least, most, operands, status);
 }
 
 int end_look(const struct look *look, struct print *print, int r, struct err *err)

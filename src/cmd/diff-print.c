@@ -8,6 +8,7 @@
 #include "base/esc.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "cmd/entry.h"
 
 #define LINE_MAX_BYTES (16u * 1024 * 1024)
 
@@ -18,24 +19,6 @@ static const struct {
 	{ COMPARE_TYPE, "type" },   { COMPARE_CONTENT, "content" }, { COMPARE_MODE, "mode" },
 	{ COMPARE_OWNER, "owner" }, { COMPARE_LINK, "link" },	    { COMPARE_XATTR, "xattr" },
 };
-
-static const char *type_name(uint32_t mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFREG:
-		return "file";
-	case S_IFDIR:
-		return "directory";
-	case S_IFLNK:
-		return "symlink";
-	case S_IFCHR:
-		return "char";
-	case S_IFBLK:
-		return "block";
-	default:
-		return "fifo";
-	}
-}
 
 static const char *word_of(const struct difference *d)
 {
@@ -49,7 +32,7 @@ static void add_side(struct str *out, const struct rootfs *rootfs, const struct 
 		     unsigned part)
 {
 	if (part == COMPARE_TYPE)
-		str_add(out, type_name(inode->mode));
+		str_add(out, entry_type(inode->mode));
 	else if (part == COMPARE_CONTENT)
 		str_add(out, print_human(inode->size).text);
 	else if (part == COMPARE_MODE)
@@ -112,7 +95,7 @@ static void add_inode(struct str *out, const char *key, const struct rootfs *roo
 		return;
 	}
 	str_addf(out, "{\"type\":\"%s\",\"mode\":%u,\"uid\":%" PRIu32 ",\"gid\":%" PRIu32,
-		 type_name(inode->mode), inode->mode & 07777, inode->uid, inode->gid);
+		 entry_type(inode->mode), inode->mode & 07777, inode->uid, inode->gid);
 	if (S_ISREG(inode->mode))
 		str_addf(out, ",\"size\":%" PRIu64, inode->size);
 	if (S_ISLNK(inode->mode)) {

@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "cmd/begin.h"
 #include "cmd/cmd.h"
 #include "image/bundle.h"
 #include "image/image.h"
@@ -370,19 +371,6 @@ int ship_tags(const char *image, char *const *tags, int count, const struct ship
 bool ship_begin(const struct command *command, struct ship_args *args, int argc, char **argv,
 		int least, int most, int *operands, int *status)
 {
-	struct err err = { 0 };
 	args->tls_verify = true;
-	int r = opts_parse(args, command->options, command->option_count, argc, argv, operands,
-			   &err);
-	if (r == 0 && args->help) {
-		help_command(stdout, command);
-		*status = cmd_finish_stdout();
-		return false;
-	}
-	if (r == 0 && (*operands < least || *operands > most))
-		r = err_set(&err, EINVAL, "wants %s, not %d operands", command->operands,
-			    *operands);
-	if (r < 0)
-		*status = cmd_usage(command->name, &err);
-	return r == 0;
+	return begin_command(command, args, &args->help, argc, argv, least, most, operands, status);
 }
