@@ -90,16 +90,22 @@ static int publish(struct attempt *a, size_t size, struct err *err)
 	return check_bomb(a, err);
 }
 
+/* Give IO a block of the ring to fill, unless it has one; false when nobody reads any more. */
+static bool get_block(struct attempt *a, struct decoder_io *io)
+{
+	if (io->out)
+		return true;
+	io->out = ring_acquire(a->ring);
+	io->out_size = RING_BLOCK_BYTES;
+	return io->out;
+}
+
 /*
  * Decode what IO holds, and then pieces of the blob, until a block of the ring is full or the layer
  * ends: *more tells which.
  */
 static int fill_block(struct attempt *a, struct decoder_io *io, bool *more, struct err *err)
 {
-	if (!io->out) {
-		io->out = ring_acquire(a->ring);
-		io->out_size = RING_BLOCK_BYTES;
-	}
 	for (*more = true; *more && io->out_size > 0;) {
 		int r = a->pass->run(a->pass->arg, io, a->ended, err);
 		if (r < 0)
@@ -137,16 +143,17 @@ static int read_head(struct attempt *a, uint8_t *head, size_t *used, struct deco
 	return 0;
 }
 
+/* Ends early, with 0, when the reader has failed: it says why. */
 static int decode_all(struct attempt *a, struct err *err)
 {
 	uint8_t head[CODEC_MAGIC_BYTES];
 	size_t used;
-	struct decoder_io io = { .out = ring_acquire(a->ring), .out_size = RING_BLOCK_BYTES };
+	struct decoder_io io = { 0 };
 	int r = read_head(a, head, &used, &io, err);
 	if (r < 0)
 		return r;
 	r = a->pass->begin(a->pass->arg, codec_detect(head, used), err);
-	if (r < 0)
+	if (r < 0 || !get_block(a, &io))
 		return r;
 	/* the head first, then what came behind it */
 	const uint8_t *rest = io.in;
@@ -157,7 +164,7 @@ static int decode_all(struct attempt *a, struct err *err)
 	io.in = rest;
 	io.in_size = rest_size;
 	for (bool more = true; r == 0 && more;) {
-		if (atomic_load(&a->read_failed))
+		if (atomic_load(&a->read_failed) || !get_block(a, &io))
 			return 0;
 		r = fill_block(a, &io, &more, err);
 	}

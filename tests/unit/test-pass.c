@@ -1,0 +1,142 @@
+/* A pass over a layer whose reader gives up: what it said is what the pass says.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <time.h>
+
+#include "image/pass.h"
+#include "image/ring.h"
+#include "layer-image.h"
+
+#define FILE_BYTES ((size_t)3 * RING_BLOCKS * RING_BLOCK_BYTES)
+
+struct scene {
+	struct decoder *decoder; /* owned */
+	struct pass *pass;	 /* borrowed */
+	bool wait_for_full_ring;
+	int code;
+};
+
+static int begin(void *arg, enum codec codec, struct err *err)
+{
+	struct scene *s = arg;
+	return decoder_new(&s->decoder, codec, err);
+}
+
+static int run(void *arg, struct decoder_io *io, bool input_ended, struct err *err)
+{
+	struct scene *s = arg;
+	return decoder_run(s->decoder, io, input_ended, err);
+}
+
+static void rest_ms(long ms)
+{
+	(void)nanosleep(&(struct timespec){ .tv_nsec = ms * 1000000 }, NULL);
+}
+
+static int give_up(void *arg, struct stream *stream, struct err *err)
+{
+	struct scene *s = arg;
+	const uint64_t full = (uint64_t)RING_BLOCKS * RING_BLOCK_BYTES;
+	const void *data;
+	size_t size;
+	if (s->wait_for_full_ring && stream_next(stream, &data, &size, err) < 0)
+		return -1;
+	while (s->wait_for_full_ring && atomic_load(&s->pass->progress->unpacked_bytes) < full)
+		rest_ms(1);
+	rest_ms(20); /* the decoder waits for a block by now, or has not begun */
+	return err_set(err, -s->code, "enough");
+}
+
+static int read_to_end(void *arg, struct stream *stream, struct err *err)
+{
+	struct scene *s = arg;
+	AUTO(hasher) hasher = hasher_new(DIGEST_SHA256);
+	for (size_t size = 1; size > 0;) {
+		const void *data = NULL;
+		int r = stream_next(stream, &data, &size, err);
+		if (r < 0)
+			return r;
+		hasher_add(hasher, data, size);
+	}
+	hasher_finish(hasher, &s->pass->read_digest);
+	return 0;
+}
+
+/* One pass over a layer of FILE_BYTES, with READ. */
+static int pass_over(const struct lab *lab, struct scene *s, enum digest_algorithm hashes,
+		     int (*read)(void *arg, struct stream *stream, struct err *err),
+		     struct err *err)
+{
+	auto_str tar = STR_MAX(TAR_BUILD_MAX_BYTES);
+	auto_bytes text = bytes_text(FILE_BYTES, 3);
+	add_bytes_file(&tar, "text", &text);
+	add_end(&tar);
+	struct image_layer layer = image_layer_of(&tar, SQUEEZE_GZIP);
+	write_layout(lab->layout_fd, &layer, 1, NULL);
+	auto_ref ref = lab_ref(lab);
+	const struct image_options options = { .platform = NULL };
+	AUTO(image) image = NULL;
+	assert_int_equal(image_open(&image, &ref, &options, 0, NULL), 0);
+	struct progress progress;
+	image_progress(image, &progress);
+	struct pass pass = {
+		.image = image,
+		.progress = progress.layers,
+		.begin = begin,
+		.run = run,
+		.read = read,
+		.read_hashes = hashes,
+		.arg = s,
+	};
+	bool again = false;
+	s->pass = &pass;
+	int r = pass_run(&pass, 0, &again, err);
+	assert_false(again);
+	decoder_free(s->decoder);
+	image_layer_release(&layer);
+	progress_release(&progress);
+	return r;
+}
+
+static void test_the_reader_may_hash(void **state)
+{
+	struct scene s = { 0 };
+	struct err err = { 0 };
+	assert_int_equal(pass_over(*state, &s, DIGEST_SHA256, read_to_end, &err), 0);
+	struct scene other = { 0 };
+	assert_int_equal(pass_over(*state, &other, 0, read_to_end, &err), 0);
+}
+
+/* Nobody reads any more while the decoder waits for a block. */
+static void test_gives_up(const struct lab *lab, enum digest_algorithm hashes, bool full, int code)
+{
+	struct scene s = { .wait_for_full_ring = full, .code = code };
+	struct err err = { 0 };
+	assert_int_equal(pass_over(lab, &s, hashes, give_up, &err), code);
+	assert_string_equal(err_text(&err), "enough");
+}
+
+static void test_a_reader_gives_up(void **state)
+{
+	const int codes[] = { -EIO, -EBADMSG };
+	for (size_t i = 0; i < N_ELEMENTS(codes); i++) {
+		test_gives_up(*state, DIGEST_SHA256, true, codes[i]);
+		test_gives_up(*state, DIGEST_SHA256, false, codes[i]);
+		test_gives_up(*state, 0, true, codes[i]);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_the_reader_may_hash, lab_make, lab_remove),
+		cmocka_unit_test_setup_teardown(test_a_reader_gives_up, lab_make, lab_remove),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
