@@ -1,6 +1,10 @@
 """A Debian base image made here: mmdebstrap's, of this machine's own release and package sources, kept in a store of
-its own.  It is as Debian's slim images are: nothing but essential packages and apt, no documentation."""
-import pathlib, subprocess
+its own.  It is as Debian's slim images are: nothing but essential packages and apt, no documentation.
+
+    baseimage.py base FILE [ARCH]               the image's tree, as a tar archive
+    baseimage.py sysroot DIR ARCH PACKAGE...    headers and libraries of another architecture, to cross-compile with
+"""
+import os, pathlib, shutil, subprocess, sys
 
 SLIM = ['/usr/share/doc/*', '/usr/share/man/*', '/usr/share/info/*', '/usr/share/locale/*', '/usr/share/groff/*',
         '/usr/share/linda/*', '/usr/share/lintian/*']
@@ -27,15 +31,30 @@ def proxies():
     return [line for line in dump.splitlines() if 'Proxy' in line]
 
 
-def make(path):
-    """PATH: the tar archive to write."""
+def debstrap(path, *options):
     release, lines = sources()
-    argv = ['mmdebstrap', '--mode=root', '--variant=apt', '--format=tar', '--quiet']
-    argv += ['--include=usr-is-merged', '--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr']     # not perl and usrmerge
-    argv += ['--dpkgopt=path-exclude=' + pattern for pattern in SLIM]
-    argv += ['--dpkgopt=path-include=/usr/share/doc/*/copyright']
-    argv += ['--aptopt=' + line for line in proxies()]
-    subprocess.run(argv + [release, path, *lines], check=True)
+    subprocess.run(['mmdebstrap', '--quiet', *options, *('--aptopt=' + line for line in proxies()), release, path, *lines],
+                   check=True)
+
+
+def make(path, arch=None):
+    """PATH: the tar archive to write.  An ARCH that is not this machine's has to run here (binfmt_misc)."""
+    debstrap(path, '--mode=root', '--variant=apt', '--format=tar', *(['--architecture=' + arch] if arch else []),
+             '--include=usr-is-merged', '--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr',     # not perl and usrmerge
+             *('--dpkgopt=path-exclude=' + pattern for pattern in SLIM), '--dpkgopt=path-include=/usr/share/doc/*/copyright')
+
+
+def make_sysroot(path, arch, packages):
+    """The packages and what they need, unpacked only: nothing of them runs."""
+    path = pathlib.Path(path)
+    debstrap(path, '--variant=extract', '--format=directory', '--architecture=' + arch, '--include=' + ','.join(packages))
+    for name in set(os.listdir(path)) - {'lib', 'lib64', 'usr'}:     # an emulator would look there before it looks here
+        shutil.rmtree(path / name)
+    for link in path.rglob('*'):                                    # a linker follows links as this machine has them
+        if link.is_symlink() and os.readlink(link).startswith('/'):
+            target = os.path.relpath(str(path) + os.readlink(link), link.parent)
+            link.unlink()
+            link.symlink_to(target)
 
 
 class Buildah:
@@ -74,3 +93,7 @@ class Buildah:
         self('build', '--pull-never', '--isolation', 'chroot', '--layers', '--build-arg', 'BASE=' + base, '--target', target,
              '-t', name, '-f', source / 'docker/Dockerfile', *more, source)
         return name
+
+
+if __name__ == '__main__':
+    {'base': make, 'sysroot': lambda path, arch, *packages: make_sysroot(path, arch, packages)}[sys.argv[1]](*sys.argv[2:])

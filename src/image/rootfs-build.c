@@ -130,7 +130,7 @@ static uint32_t add_inode(struct build *b, uint32_t node, uint32_t parent)
 		.nlink = 1,
 		.xattrs = add_xattrs(b, from),
 		.layer = (uint16_t)from->layer,
-		.flags = from->implied ? ROOTFS_IMPLIED : 0,
+		.flags = (uint16_t)(from->implied ? ROOTFS_IMPLIED : 0),
 	};
 	if (from->kind == TOC_DIRECTORY) {
 		inode->nlink = 2;

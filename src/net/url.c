@@ -78,9 +78,10 @@ static char *take_host(CURLU *handle)
 	for (char *p = host; *p; p++) {
 		/* a zone belongs to one machine; a name outside ASCII could become any other by IDN
 		 * mapping */
-		if (*p <= ' ' || *p == 0x7f || *p == '%')
+		unsigned char c = (unsigned char)*p;
+		if (c <= ' ' || c >= 0x7f || c == '%')
 			return NULL;
-		*p = (char)tolower((unsigned char)*p);
+		*p = (char)tolower(c);
 	}
 	AUTO_PART zone = NULL;
 	if (curl_url_get(handle, CURLUPART_ZONEID, &zone, 0) == CURLUE_OK)

