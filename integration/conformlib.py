@@ -38,11 +38,11 @@ class Done:
         return 'rc=%d out=%r err=%s' % (self.rc, self.out[-2000:], self.err.decode('utf-8', 'replace')[-2000:])
 
 
-def step(binary, name, request, *args, before=(), timeout=60):
+def step(binary, name, request, *args, before=(), timeout=60, env=ENV):
     """Run a step; REQUEST is bytes or what becomes JSON."""
     data = request if isinstance(request, bytes) else json.dumps(request).encode()
     began = time.monotonic()
-    done = subprocess.run([*map(os.fspath, before), os.fspath(binary), name, *map(os.fspath, args)], input=data, env=ENV,
+    done = subprocess.run([*map(os.fspath, before), os.fspath(binary), name, *map(os.fspath, args)], input=data, env=env,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd='/', timeout=timeout)
     assert done.returncode >= 0 and b'Sanitizer' not in done.stderr and b'runtime error' not in done.stderr, done
     return Done(done.returncode, done.stdout, done.stderr, time.monotonic() - began)

@@ -2,7 +2,7 @@
 
 Against lab/script_registry.py, which records what it is asked; the environment holds nothing but TEST=true.
 """
-import hashlib, io, json, os, tarfile
+import hashlib, io, json, os, re, tarfile
 
 import pytest
 
@@ -264,6 +264,45 @@ def test_a_digest_that_was_pushed_just_now_is_waited_for(get, registry, image):
     registry.fault = lambda r: seen.append(r) or (404 if len(seen) < 4 else None) if r.kind == 'manifest' else None
     answer(get(image), image, registry.host + '/app')
     assert asked(registry)[:4] == ['GET /v2/app/manifests/' + image] * 4
+
+
+@pytest.fixture
+def lazily(binary, registry, lab):
+    """lazily(digest, name): run the step with a mount in the place of an unpacked tree; it is taken away at the end."""
+    made = []
+
+    def run(digest, name):
+        made.append(lab.place / name)
+        request = {'source': {'repository': registry.host + '/app'}, 'params': {'lazy': 'require'},
+                   'version': {'tag': 'v', 'digest': digest}}
+        return conformlib.step(binary, 'in', request, made[-1], env=lab.env(**conformlib.ENV))
+    yield run
+    for to in made:
+        if (to / 'rootfs').exists():
+            assert lab.run('umount', to / 'rootfs').rc == 0
+
+
+def test_a_mount_waits_for_it_too(registry, image, lazily, lab):
+    seen = []
+    registry.fault = lambda r: seen.append(r) or (404 if len(seen) < 4 else None) if r.kind == 'manifest' else None
+    mounted = [('provided', 'mounted, bytes are fetched when they are read')]
+    answer(lazily(image, 'to'), image, registry.host + '/app', more=mounted)
+    assert asked(registry)[:4] == ['GET /v2/app/manifests/' + image] * 4
+    assert tree(lab.place / 'to/rootfs') == {'etc/motd': b'one\n', 'etc/issue': b'two\n'}
+
+
+def test_a_mount_waits_for_a_version_that_is_gone_only_so_long(registry, image, lazily, lab):
+    done = lazily(NO_DIGEST, 'to')
+    assert done.rc == 3 and "the tag 'v' is there, for another image" in done.text, done
+    assert asked(registry)[:5] == ['GET /v2/app/manifests/' + NO_DIGEST] * 5 and not (lab.place / 'to').exists()
+
+
+def test_a_mount_tells_what_was_fetched_and_what_the_cache_knew(registry, image, lazily):
+    says = '%s fetched, mounted in %s; the cache knew %d of 2 layers and has 100%% of their bytes'
+    pattern = lambda *a: re.escape(says % a).replace('SIZE', r'[\d.]+ (B|KiB)').replace('TIME', r'[\d.]+ m?s')
+    assert re.search(pattern('SIZE', 'TIME', 0), lazily(image, 'first').text)
+    done = lazily(image, 'again')
+    assert re.search(pattern('0 B', 'TIME', 2), done.text), done
 
 
 def test_a_version_that_is_gone_names_the_closest_tags(get, registry, image):

@@ -127,6 +127,7 @@ static int open_lazily(struct state *state, const struct ref *ref, struct err *e
 		.fill = options->fill,
 		.no_prefetch = options->no_prefetch,
 		.allow_bomb = options->allow_bomb,
+		.wait = options->wait,
 		.read_timeout_ms = options->read_timeout_ms,
 		.cancel = options->hooks.cancel,
 		.scanning = scanning,

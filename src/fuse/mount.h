@@ -62,7 +62,7 @@ struct mount_options {
 	bool tls_verify;
 	enum trust least;
 	enum lazy_fill fill;
-	bool no_prefetch, allow_bomb;
+	bool no_prefetch, allow_bomb, wait; /* wait: for what was pushed just now */
 	unsigned read_timeout_ms;
 	/* of the mount */
 	bool suid, dev, allow_other, allow_other_set;

@@ -251,6 +251,11 @@ static int cached_tags(struct repo *repo, struct tags *out, struct err *err)
 	return repo_tags(of(repo)->under, out, err);
 }
 
+static bool cached_pause(struct repo *repo, unsigned ms)
+{
+	return repo_pause(of(repo)->under, ms);
+}
+
 static void cached_abort(struct repo *repo)
 {
 	repo_abort(of(repo)->under);
@@ -281,6 +286,7 @@ struct repo *cached_repo_new(struct repo *under, struct cache *cache, const stru
 		.tags = cached_tags,
 		.free = cached_free,
 		.abort = cached_abort,
+		.pause = cached_pause,
 		.counts = cached_counts,
 	};
 	auto_free char *text = ref_text(ref);

@@ -41,7 +41,8 @@ static int open_image(struct lazy *lazy, const struct ref *ref, struct err *err)
 		return r;
 	if (lazy->is_cached)
 		repo = cached_repo_new(repo, lazy->options.cache, ref);
-	return image_open_in(&lazy->image, repo, ref, options, 0, err);
+	unsigned flags = lazy->options.wait ? IMAGE_WAIT : 0;
+	return image_open_in(&lazy->image, repo, ref, options, flags, err);
 }
 
 /* The layer before number I that is the same blob and the same tar, or the count so far. */

@@ -34,6 +34,7 @@ struct lazy_options {
 	bool no_prefetch; /* neither record nor replay, no landmarks */
 	bool exact;	  /* nothing is fetched but tables and the spans of what is read */
 	bool allow_bomb;
+	bool wait;    /* for an image that was pushed just now, as IMAGE_WAIT */
 	bool offline; /* no registry is asked, nothing is scanned: what the cache has, or -EAGAIN */
 	size_t skip_layers; /* so many at the bottom are left out, and nothing is asked of them */
 	unsigned read_timeout_ms;  /* 0: 60 000; a read that takes longer fails with -ETIMEDOUT */

@@ -108,6 +108,22 @@ static void say_unpacked(const struct get *get, const struct unpack_result *resu
 		report_line("not kept: %s", str_text(&text));
 }
 
+static void say_mounted(const struct get *get)
+{
+	struct mounted_cost cost;
+	struct report_text seconds = report_seconds(now() - get->started);
+	if (mounted_cost(&cost, get->mounted, NULL) < 0) {
+		report_line("mounted in %s", seconds.text);
+		return;
+	}
+	unsigned percent = (unsigned)(100 * cost.present_bytes /
+				      (cost.stream_bytes > 0 ? cost.stream_bytes : 1));
+	report_line("%s fetched, mounted in %s; the cache knew %zu of %zu layers and has %u%% of "
+		    "their bytes",
+		    report_size(cost.fetched_bytes).text, seconds.text, cost.cached_layers,
+		    cost.layers, percent);
+}
+
 /* --- the formats --- */
 
 static int rootfs_path(const struct get *get, struct str *path, struct err *err)
@@ -133,7 +149,7 @@ static int mount_rootfs(struct get *get, struct err *err)
 		get->mounted = str_take(&path);
 		get->provided = "mounted, bytes are fetched when they are read";
 		dest_made(get->dest, "rootfs");
-		report_line("mounted in %s", report_seconds(now() - get->started).text);
+		say_mounted(get);
 		return 0;
 	}
 	if (lazy == LAZY_REQUIRE || r != -EOPNOTSUPP)
