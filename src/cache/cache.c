@@ -14,6 +14,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/esc.h"
 #include "base/io.h"
 #include "base/siphash.h"
 #include "base/str.h"
@@ -111,6 +112,8 @@ int cache_open(struct cache **out, const struct cache_options *options, struct e
 	(void)pthread_mutex_init(&cache->mutex, NULL);
 	cache->boot = boot_now();
 	int r = choose_path(&cache->path, options->path, err);
+	if (r == 0 && options->existing && access(cache->path, F_OK) < 0)
+		r = err_sys(err, "open cache '%s'", esc(cache->path));
 	if (r == 0)
 		r = cache_dirs_open(cache, err);
 	if (r < 0)

@@ -39,6 +39,7 @@ struct cache;
 struct cache_options {
 	const char *path;    /* NULL: $ROOTLET_CACHE, /var/cache/rootlet for root, else
 				$XDG_CACHE_HOME/rootlet or ~/.cache/rootlet */
+	bool existing;	     /* nothing is made: -ENOENT when there is none */
 	uint64_t size_bytes; /* quota; 0: 10 GiB or a tenth of the disk, whichever is less */
 };
 

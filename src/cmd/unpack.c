@@ -116,6 +116,7 @@ static int unpack_opened(struct outcome *out, struct image *image, const char *p
 		.devices = args->devices,
 		.allow_bomb = args->allow_bomb,
 		.max_bytes = args->max_unpacked,
+		.use_cache = true,
 		.progress = &progress,
 		.cancel = cancel_flag(),
 	};
@@ -164,8 +165,12 @@ static void say(const struct outcome *outcome)
 {
 	const struct unpack_result *result = &outcome->result;
 	double seconds = outcome->seconds > 0.001 ? outcome->seconds : 0.001;
-	report_line("%s fetched, %s unpacked into %" PRIu64 " files in %s, %s/s",
-		    report_size(result->fetched_bytes).text,
+	auto_str cached = STR_MAX(TEXT_MAX_BYTES);
+	if (result->cached_layers > 0)
+		str_addf(&cached, "%" PRIu64 " of %zu layers were in the cache, ",
+			 result->cached_layers, outcome->layers);
+	report_line("%s fetched, %s%s unpacked into %" PRIu64 " files in %s, %s/s",
+		    report_size(result->fetched_bytes).text, str_text(&cached),
 		    report_size(result->unpacked_bytes).text, result->files,
 		    report_seconds(outcome->seconds).text,
 		    report_size((uint64_t)((double)result->fetched_bytes / seconds)).text);
@@ -204,6 +209,7 @@ static void print_json(const struct outcome *outcome)
 	} counts[] = {
 		{ "layers", outcome->layers },
 		{ "fetched_bytes", result->fetched_bytes },
+		{ "cached_layers", result->cached_layers },
 		{ "unpacked_bytes", result->unpacked_bytes },
 		{ "files", result->files },
 		{ "skipped_devices", result->skipped_devices },

@@ -171,6 +171,32 @@ static int decode_all(struct attempt *a, struct err *err)
 	return r;
 }
 
+/* The same from decoded bytes: a block of the ring at a time. */
+static int copy_all(struct attempt *a, struct err *err)
+{
+	for (;;) {
+		uint8_t *block = atomic_load(&a->read_failed) ? NULL : ring_acquire(a->ring);
+		size_t size = 0, got = 1;
+		if (!block)
+			return 0;
+		while (got > 0 && size < RING_BLOCK_BYTES) {
+			if (pass_is_stopped(a->pass))
+				return err_set(err, ECANCELED, "stopped");
+			int r = a->pass->copy(a->pass->arg, block + size, RING_BLOCK_BYTES - size,
+					      &got, err);
+			if (r < 0)
+				return r;
+			size += got;
+		}
+		if (size == 0)
+			return 0;
+		ring_publish(a->ring, size);
+		a->pass->decoded_bytes += size;
+		if (a->pass->progress)
+			atomic_fetch_add(&a->pass->progress->unpacked_bytes, size);
+	}
+}
+
 /* After a failure: the rest of the blob still tells whether the server or the image is to blame. */
 static void drain(struct attempt *a)
 {
@@ -247,7 +273,9 @@ static int run_threads(struct attempt *a, struct err *err)
 	code = pthread_create(&reader, NULL, read_thread, a);
 	if (code != 0)
 		stream_free(ring_consumer(a->ring, 1));
-	int r = code != 0 ? err_errno(err, code, "start a thread") : decode_all(a, err);
+	int r = code != 0	? err_errno(err, code, "start a thread")
+		: a->pass->copy ? copy_all(a, err)
+				: decode_all(a, err);
 	ring_close(a->ring, r);
 	if (hashing)
 		pthread_join(hash, NULL);
@@ -255,6 +283,39 @@ static int run_threads(struct attempt *a, struct err *err)
 		pthread_join(reader, NULL);
 	if (!hashing)
 		a->diff_id = a->pass->read_digest;
+	return r;
+}
+
+static int check_diff_id(const struct attempt *a, struct err *err)
+{
+	const struct digest *wanted = &a->pass->image->config.diff_ids[a->pass->layer];
+	if (digest_equal(&a->diff_id, wanted))
+		return 0;
+	return err_set(err, EBADMSG, "its tar has digest '%s', but the config says '%s'",
+		       digest_show(&a->diff_id), digest_show(wanted));
+}
+
+/* Is it this machine's fault, and not that of the bytes? */
+static bool failed_here(const struct attempt *a, int decoded)
+{
+	return decoded == 0 && a->read_code < 0 && a->read_code != -EBADMSG &&
+	       a->read_code != -E2BIG;
+}
+
+/* What copying came to: what is not right may be so at the source of these bytes. */
+static int copy_verdict(struct attempt *a, int copied, bool *again, struct err *err)
+{
+	if (copied == -ECANCELED)
+		return copied;
+	*again = !failed_here(a, copied);
+	if (copied < 0)
+		return copied;
+	if (a->read_code < 0) {
+		*err = a->read_err;
+		return a->read_code;
+	}
+	int r = check_diff_id(a, err);
+	*again = r < 0;
 	return r;
 }
 
@@ -267,9 +328,7 @@ static int verdict(struct attempt *a, int decoded, bool *again, struct err *err)
 	struct err blob_err = { 0 };
 	if (decoded == -ECANCELED || a->network_failed)
 		return decoded;
-	bool local = a->read_code < 0 && a->read_code != -EBADMSG && a->read_code != -E2BIG &&
-		     decoded == 0;
-	if (local) {
+	if (failed_here(a, decoded)) {
 		*err = a->read_err;
 		return a->read_code;
 	}
@@ -291,11 +350,7 @@ static int verdict(struct attempt *a, int decoded, bool *again, struct err *err)
 		*err = a->read_err;
 		return a->read_code;
 	}
-	const struct digest *wanted = &a->pass->image->config.diff_ids[a->pass->layer];
-	if (!digest_equal(&a->diff_id, wanted))
-		return err_set(err, EBADMSG, "its tar has digest '%s', but the config says '%s'",
-			       digest_show(&a->diff_id), digest_show(wanted));
-	return 0;
+	return check_diff_id(a, err);
 }
 
 static void attempt_release(struct attempt *a)
@@ -314,12 +369,13 @@ int pass_run(struct pass *pass, unsigned flags, bool *again, struct err *err)
 	};
 	struct err why = { 0 };
 	pass->fetched_bytes = pass->decoded_bytes = 0;
-	int r = repo_blob(pass->image->repo, d, flags, &a.blob, err);
+	int r = pass->copy ? 0 : repo_blob(pass->image->repo, d, flags, &a.blob, err);
 	if (r < 0)
 		return r;
 	a.ring = ring_new();
 	a.hasher = hasher_new(digest_known(&d->digest) ? d->digest.algorithm : DIGEST_SHA256);
-	r = verdict(&a, run_threads(&a, &why), again, &why);
+	r = run_threads(&a, &why);
+	r = pass->copy ? copy_verdict(&a, r, again, &why) : verdict(&a, r, again, &why);
 	if (r < 0 && err)
 		*err = why;
 	return r;

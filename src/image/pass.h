@@ -6,7 +6,10 @@
  *	hash thread       ring -> diffID, unless the reader makes it
  *	reader's thread   ring -> read
  *
- * What was read counts only when pass_run returned 0: then size, digest and diffID were right.
+ * Where the decoded bytes are at hand (COPY) they take the place of blob and decoder.
+ *
+ * What was read counts only when pass_run returned 0: then size, digest and diffID were right; of
+ * copied bytes the diffID, which the config has and so the image's own digest.
  */
 #pragma once
 
@@ -29,6 +32,11 @@ struct pass {
 	/* How to decode: begin is told the codec, run is as decoder_run.  The caller's thread. */
 	int (*begin)(void *arg, enum codec codec, struct err *err);
 	int (*run)(void *arg, struct decoder_io *io, bool input_ended, struct err *err);
+	/*
+	 * Instead of them, when set: the next decoded bytes, up to ROOM; 0 at the end.  When it
+	 * fails, or its bytes are wrong, *again.
+	 */
+	int (*copy)(void *arg, void *out, size_t room, size_t *size, struct err *err);
 	/* Reads the decoded stream (borrowed) to its end, on a thread of its own. */
 	int (*read)(void *arg, struct stream *stream, struct err *err);
 	/*

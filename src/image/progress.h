@@ -5,6 +5,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,7 +24,8 @@ struct layer_progress {
 	_Atomic uint64_t fetched_bytes;	 /* compressed bytes received */
 	_Atomic uint64_t unpacked_bytes; /* decoded bytes */
 	_Atomic uint64_t entries;
-	_Atomic int state; /* enum layer_state */
+	_Atomic int state;   /* enum layer_state */
+	_Atomic bool cached; /* nothing is fetched: it is in the cache */
 };
 
 struct progress {

@@ -1,6 +1,6 @@
 /*
  * Unpacking as a pass over a layer (pass.h): the reader's thread takes the tar apart and puts its
- * files on the stage.
+ * files on the stage.  What the cache has whole is not fetched.
  */
 #include "image/unpack-layer.h"
 
@@ -8,14 +8,17 @@
 #include <unistd.h>
 
 #include "base/esc.h"
+#include "base/log.h"
 #include "codec/decoder.h"
 #include "codec/tar.h"
+#include "image/kept-layer.h"
 #include "image/pass.h"
 
 struct attempt {
 	struct unpack_shared *shared; /* borrowed */
 	struct pass pass;
 	struct decoder *decoder; /* owned; the caller's thread */
+	struct kept_layer *kept; /* owned; while it is copied from */
 
 	/* the reader's thread */
 	struct toc *toc;	     /* owned */
@@ -140,9 +143,8 @@ static void attempt_reset(struct attempt *a)
 	stage_writer_free(TAKE(a->writer));
 }
 
-static int try_layer(void *arg, unsigned flags, bool *again, struct err *err)
+static int run_pass(struct attempt *a, unsigned flags, bool *again, struct err *err)
 {
-	struct attempt *a = arg;
 	attempt_reset(a);
 	a->toc = toc_new();
 	a->writer = stage_writer_new(a->shared->stage);
@@ -152,6 +154,56 @@ static int try_layer(void *arg, unsigned flags, bool *again, struct err *err)
 	if (r < 0)
 		stage_writer_discard(a->writer);
 	return r;
+}
+
+static int copy(void *arg, void *out, size_t room, size_t *size, struct err *err)
+{
+	struct attempt *a = arg;
+	return kept_layer_read(a->kept, out, room, size, err);
+}
+
+static void set_cached(struct attempt *a, bool cached)
+{
+	if (a->pass.progress)
+		atomic_store(&a->pass.progress->cached, cached);
+}
+
+/* From the cache: true when that settled it, with *r what it came to. */
+static bool try_kept(struct attempt *a, int *r, struct err *err)
+{
+	struct err why = { 0 };
+	bool again = false;
+	if (!a->shared->cache)
+		return false;
+	a->kept = kept_layer_open(a->shared->cache, a->shared->image, a->pass.layer);
+	if (!a->kept)
+		return false;
+	set_cached(a, true);
+	a->pass.copy = copy;
+	*r = run_pass(a, 0, &again, &why);
+	a->pass.copy = NULL;
+	kept_layer_free(TAKE(a->kept));
+	if (*r == 0)
+		atomic_fetch_add(&a->shared->cached_layers, 1);
+	if (!again) {
+		if (*r < 0 && err)
+			*err = why;
+		return true;
+	}
+	set_cached(a, false);
+	if (a->pass.progress) {
+		atomic_store(&a->pass.progress->unpacked_bytes, 0);
+		atomic_store(&a->pass.progress->entries, 0);
+	}
+	log_debug("layer %zu out of the cache: %s; fetching it", a->pass.layer + 1, err_text(&why));
+	return false;
+}
+
+static int try_layer(void *arg, unsigned flags, bool *again, struct err *err)
+{
+	struct attempt *a = arg;
+	int r;
+	return flags == 0 && try_kept(a, &r, err) ? r : run_pass(a, flags, again, err);
 }
 
 int unpack_layer(struct unpack_shared *shared, size_t layer, struct toc **toc, struct err *err)

@@ -1,12 +1,13 @@
 /*
  * One layer: downloaded, checked, decoded, and its files put on the stage.
  *
- *	caller's thread   blob bytes -> size, digest -> decoder -> ring
+ *	caller's thread   blob bytes -> size, digest -> decoder -> ring, or the cache -> ring
  *	hash thread       ring -> diffID
  *	tar thread        ring -> tar entries -> table of contents, files (stage.h)
  *
- * The result counts only when size, digest and diffID were right.  A blob that came with the wrong
- *bytes is fetched once more; an image that is wrong itself is not.
+ * The result counts only when size, digest and diffID were right; of a layer out of the cache the
+ * diffID, and when that is wrong it is fetched.  A blob that came with the wrong bytes is fetched
+ * once more; an image that is wrong itself is not.
  */
 #pragma once
 
@@ -14,6 +15,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "cache/cache.h"
 #include "image/attrs.h"
 #include "image/image.h"
 #include "image/progress.h"
@@ -25,6 +27,7 @@ struct unpack_shared {
 	struct image *image;	     /* borrowed */
 	struct stage *stage;	     /* borrowed */
 	struct attrs_policy *policy; /* borrowed */
+	struct cache *cache;	     /* borrowed or NULL */
 	struct progress *progress;   /* borrowed or NULL */
 	const atomic_bool *cancel;   /* borrowed or NULL: the user wants to stop */
 	bool allow_bomb;
@@ -34,6 +37,7 @@ struct unpack_shared {
 	_Atomic uint64_t fetched_bytes;
 	_Atomic uint64_t unpacked_bytes;
 	_Atomic uint64_t trailing_layers;
+	_Atomic uint64_t cached_layers;
 };
 
 /* *toc is yours on success.  LAYER is the number from 0. */

@@ -11,6 +11,7 @@
 
 #include "base/esc.h"
 #include "base/io.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "image/parallel.h"
 #include "image/place.h"
@@ -198,16 +199,32 @@ static int fill(struct destination *d, struct unpack_shared *shared,
 	return r < 0 ? err_wrap(err, r, "unpack into '%s'", esc(d->path)) : 0;
 }
 
+/* The user's, if there is one; what lies on this disk anyway needs none. */
+static struct cache *find_cache(const struct image *image, const struct unpack_options *options)
+{
+	struct cache *cache = NULL;
+	struct err err = { 0 };
+	const struct cache_options existing = { .existing = true };
+	if (!options->use_cache || image->ref.kind != REF_REGISTRY)
+		return NULL;
+	int r = cache_open(&cache, &existing, &err);
+	if (r < 0 && r != -ENOENT)
+		log_debug("no cache is used: %s", err_text(&err));
+	return r < 0 ? NULL : cache;
+}
+
 int unpack_image(struct image *image, const char *path, const struct unpack_options *options,
 		 struct unpack_result *out, struct err *err)
 {
 	struct destination d;
 	struct attrs_policy policy;
 	struct unpack_result result = { 0 };
+	AUTO(cache) cache = find_cache(image, options);
 	attrs_policy_init(&policy);
 	struct unpack_shared shared = {
 		.image = image,
 		.policy = &policy,
+		.cache = cache,
 		.progress = options->progress,
 		.cancel = options->cancel,
 		.allow_bomb = options->allow_bomb,
@@ -222,6 +239,7 @@ int unpack_image(struct image *image, const char *path, const struct unpack_opti
 	if (r < 0)
 		return r;
 	result.fetched_bytes = atomic_load(&shared.fetched_bytes);
+	result.cached_layers = atomic_load(&shared.cached_layers);
 	result.unpacked_bytes = atomic_load(&shared.unpacked_bytes);
 	result.trailing_layers = atomic_load(&shared.trailing_layers);
 	result.failed_owners = atomic_load(&policy.failed_owners);

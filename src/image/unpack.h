@@ -21,12 +21,14 @@ struct unpack_options {
 	bool devices;		   /* make device nodes (needs CAP_MKNOD) */
 	bool allow_bomb;	   /* no limit on the ratio of unpacked to compressed bytes */
 	uint64_t max_bytes;	   /* of all files unpacked; 0: no limit but the disk */
+	bool use_cache;		   /* layers that the cache has whole are not fetched */
 	struct progress *progress; /* borrowed; initialised for the image's layers; may be NULL */
 	const atomic_bool *cancel; /* borrowed or NULL; true ends the work with -ECANCELED */
 };
 
 struct unpack_result {
 	uint64_t fetched_bytes;	 /* compressed */
+	uint64_t cached_layers;	 /* layers that were not fetched */
 	uint64_t unpacked_bytes; /* tar streams */
 	uint64_t files;		 /* names in the tree, directories included */
 	/* What could not be kept, each counted: */

@@ -92,9 +92,12 @@ static void add_count(struct str *out, uint64_t count, const char *what)
 		str_addf(out, "%s%" PRIu64 " %s", out->length > 0 ? ", " : "", count, what);
 }
 
-static void say_unpacked(const struct get *get, const struct unpack_result *result)
+static void say_unpacked(const struct get *get, const struct unpack_result *result, size_t layers)
 {
 	auto_str text = STR_MAX(NAME_MAX_BYTES);
+	if (result->cached_layers > 0)
+		str_addf(&text, "%" PRIu64 " of %zu layers were in the cache, ",
+			 result->cached_layers, layers);
 	str_addf(&text, "%s unpacked into %" PRIu64 " files",
 		 report_size(result->unpacked_bytes).text, result->files);
 	say_total(get, result->fetched_bytes, str_text(&text));
@@ -166,7 +169,9 @@ static int unpack_rootfs(struct get *get, struct image *image, struct err *err)
 		return r;
 	struct progress progress __attribute__((cleanup(progress_release))) = { 0 };
 	image_progress(image, &progress);
-	struct unpack_options options = { .progress = &progress, .cancel = cancel_flag() };
+	struct unpack_options options = { .use_cache = true,
+					  .progress = &progress,
+					  .cancel = cancel_flag() };
 	struct unpack_result result;
 	AUTO(report) report = report_new(&progress, report_mode(get));
 	r = unpack_image(image, str_text(&path), &options, &result, err);
@@ -174,7 +179,7 @@ static int unpack_rootfs(struct get *get, struct image *image, struct err *err)
 	if (r < 0)
 		return r;
 	dest_made(get->dest, "rootfs");
-	say_unpacked(get, &result);
+	say_unpacked(get, &result, image->manifest.layer_count);
 	return 0;
 }
 

@@ -63,6 +63,9 @@ void line_layer_take(struct line_layer *out, const struct layer_progress *layer)
 	out->fetched_bytes = atomic_load(&layer->fetched_bytes);
 	out->unpacked_bytes = atomic_load(&layer->unpacked_bytes);
 	out->entries = atomic_load(&layer->entries);
+	out->cached = atomic_load(&layer->cached);
+	if (out->cached)
+		out->total_bytes = 0;
 	/* bytes fetched twice after a damaged body are no progress */
 	if (out->fetched_bytes > out->total_bytes)
 		out->fetched_bytes = out->total_bytes;
@@ -136,7 +139,8 @@ void line_layer_draw(struct str *out, const struct line_layer *layer, size_t wid
 		add_amount(&tail, layer->fetched_bytes, layer->total_bytes, " / ");
 		break;
 	case LAYER_DONE:
-		str_addf(&tail, "done, %s", report_size(layer->fetched_bytes).text);
+		str_addf(&tail, "done, %s",
+			 layer->cached ? "from the cache" : report_size(layer->fetched_bytes).text);
 		break;
 	case LAYER_FAILED:
 		str_add(&tail, "failed");
@@ -179,7 +183,7 @@ void line_layer_say(struct str *out, const struct line_layer *layer, size_t numb
 		str_addf(out, "failed after %s", report_size(layer->fetched_bytes).text);
 		return;
 	}
-	str_add(out, report_size(layer->fetched_bytes).text);
+	str_add(out, layer->cached ? "from the cache" : report_size(layer->fetched_bytes).text);
 	if (layer->entries > 0)
 		str_addf(out, ", unpacked %s in %llu entries",
 			 report_size(layer->unpacked_bytes).text,

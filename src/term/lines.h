@@ -21,6 +21,7 @@ struct line_layer {
 	uint64_t unpacked_bytes; /* decoded */
 	uint64_t entries;
 	enum layer_state state;
+	bool cached; /* nothing of it is to be fetched */
 };
 
 /* The sum of all layers. */
