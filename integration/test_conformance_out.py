@@ -166,6 +166,19 @@ def test_an_oci_archive_is_pushed(out, registry, images):
     assert answer(out({'image': 'oci.tar'}, tag='v'))['version']['digest'] == images.image['digest']
 
 
+@pytest.mark.parametrize('made', ['oci', 'image.tar'])
+def test_the_directory_of_a_get_leads_to_what_is_in_it(out, registry, images, made):
+    got = images.dir / 'got'
+    got.mkdir()
+    if made == 'oci':
+        shutil.copytree(images.dir / 'marked', got / made)
+    else:
+        shutil.copy(images.dir / 'docker.tar', got / made)
+    refused(out({'image': 'got'}, tag='v'), "it holds 'got/%s'" % made, rc=3)
+    answer(out({'image': 'got/' + made}, tag='v'))
+    shutil.rmtree(got)
+
+
 @pytest.mark.parametrize('image, says', [
     ('nope', "no files match glob 'nope'"),
     ('*.tar', "too many files/directories match glob '*.tar'"),

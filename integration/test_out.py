@@ -1,5 +1,5 @@
 """Pushing and what comes of it: read by others, read by us, disturbed in every way."""
-import contextlib, hashlib, json, os, random, shutil, signal, subprocess, threading, time
+import contextlib, hashlib, json, os, random, re, shutil, signal, subprocess, threading, time
 
 import pytest
 
@@ -70,6 +70,19 @@ def test_out_then_in_gives_the_same_tree_and_digest(rootlet, registry, layout, t
         assert done.rc == 0, done
     assert conftest.compare_trees(*trees) == []
     assert sha256(raw(source + '-2:v')) == version['digest']
+
+
+def test_the_pipeline_to_try_names_what_its_get_makes(rootlet, registry, layout, tmp_path):
+    text = (conftest.HERE.parent / 'docker/concourse/pipeline.yml').read_text()
+    step = text[text.index('- name: push'):]
+    assert 'get: alpine' in step and 'format: oci-layout' in step
+    image = re.search(r'image: (\S+?),', step)[1]
+    done = rootlet('push', '--tls-verify=false', 'oci:%s:one' % layout.d, registry + '/try:one')
+    assert done.rc == 0, done
+    request = {'source': {'repository': registry + '/try'}, 'params': {'format': 'oci-layout'},
+               'version': {'tag': 'one', 'digest': digest_of(layout, 'one')}}
+    assert rootlet('in', tmp_path / 'alpine', data=json.dumps(request).encode()).rc == 0
+    assert put(rootlet, tmp_path, registry + '/try', image=image)['digest'] == digest_of(layout, 'one')
 
 
 def test_what_out_pushed_is_read_by_others(rootlet, registry, layout, tmp_path):

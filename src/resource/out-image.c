@@ -15,6 +15,7 @@
 #include <glob.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/esc.h"
 #include "base/io.h"
@@ -174,6 +175,22 @@ static int open_path(struct repo **repo, const char *path, struct document *top,
 	return r;
 }
 
+/* Named was the directory of a get, meant is what the get made in it. */
+static int suggest(int r, const char *path, const char *pattern, struct err *err)
+{
+	static const char *const made[][2] = { { "oci", "oci/index.json" },
+					       { "image.tar", "image.tar" } };
+	struct err why = err ? *err : (struct err){ 0 };
+	for (size_t i = 0; r == -ENOENT && i < N_ELEMENTS(made); i++) {
+		auto_str inside = STR_MAX(PATTERN_MAX_BYTES);
+		str_addf(&inside, "%s/%s", path, made[i][1]);
+		if (access(str_text(&inside), F_OK) == 0)
+			return err_set(err, ENOENT, "%s; it holds '%s/%s'", err_text(&why),
+				       esc(pattern), made[i][0]);
+	}
+	return r;
+}
+
 static int add_image(struct out_image *image, const char *sources, const char *pattern,
 		     struct bundle **out, struct err *err)
 {
@@ -184,7 +201,7 @@ static int add_image(struct out_image *image, const char *sources, const char *p
 	if (r < 0)
 		return r;
 	assert(path); /* the analyser does not know glob() */
-	r = open_path(&repo, path, &top, err);
+	r = suggest(open_path(&repo, path, &top, err), path, pattern, err);
 	if (repo)
 		image->repos[image->count++] = repo;
 	if (r == 0)
