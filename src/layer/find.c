@@ -16,7 +16,9 @@
 
 #define TAIL_MIN_BYTES ((uint64_t)64 << 10)
 #define TAIL_MAX_BYTES ((uint64_t)512 << 10)
-#define TAIL_EXACT_BYTES ((uint64_t)128) /* the longest footer is a frame of 72 */
+#define TAIL_EXACT_MIN_BYTES ((uint64_t)128) /* the longest footer is a frame of 72 */
+#define TAIL_EXACT_MAX_BYTES \
+	((uint64_t)12 << 10) /* what a new connection brings in one round trip */
 #define TAIL_PART 128 /* of the blob: a table of contents is about 0.6 % of it, if not far more */
 
 struct tail {
@@ -68,10 +70,11 @@ static int tail_read(struct input *input, void *buf, size_t size, uint64_t offse
 static void tail_set_up(struct tail *tail, struct input *blob, bool exact)
 {
 	static const struct input_ops ops = { .read = tail_read };
+	uint64_t least = exact ? TAIL_EXACT_MIN_BYTES : TAIL_MIN_BYTES;
+	uint64_t most = exact ? TAIL_EXACT_MAX_BYTES : TAIL_MAX_BYTES;
 	uint64_t size = blob->size / TAIL_PART;
-	size = size < TAIL_MIN_BYTES ? TAIL_MIN_BYTES : size;
-	size = size > TAIL_MAX_BYTES ? TAIL_MAX_BYTES : size;
-	size = exact ? TAIL_EXACT_BYTES : size;
+	size = size < least ? least : size;
+	size = size > most ? most : size;
 	*tail = (struct tail){ .base = { &ops, blob->size },
 			       .blob = blob,
 			       .offset = blob->size > size ? blob->size - size : 0 };

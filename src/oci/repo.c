@@ -149,6 +149,12 @@ void repo_hurry(struct repo *repo, bool on)
 		repo->ops->hurry(repo, on);
 }
 
+void repo_expect(struct repo *repo, unsigned requests)
+{
+	if (repo->ops->expect)
+		repo->ops->expect(repo, requests);
+}
+
 void repo_abort(struct repo *repo)
 {
 	if (repo->ops->abort)
