@@ -28,7 +28,7 @@ static int source_read(struct input *input, void *buf, size_t size, uint64_t off
 {
 	(void)err;
 	((struct source *)input)->reads++;
-	memcpy(buf, TEXT + offset, size);
+	memcpy(buf, &TEXT[offset], size);
 	return 0;
 }
 
@@ -39,7 +39,7 @@ static int source_stream(struct input *input, uint64_t offset, uint64_t size, st
 	s->streams++;
 	if (s->code < 0)
 		return err_set(err, -s->code, "no");
-	*out = stream_of_pieces(TEXT + offset, (size_t)size + (size_t)s->more, 3);
+	*out = stream_of_pieces(&TEXT[offset], (size_t)size + (size_t)s->more, 3);
 	return 0;
 }
 
