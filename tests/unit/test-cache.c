@@ -136,6 +136,17 @@ static void refused(const char *path, int code, const char *word)
 	assert_non_null(strstr(err.text, word));
 }
 
+static void test_only_an_existing_cache_can_be_asked_for(void **state)
+{
+	const struct place *p = *state;
+	const struct cache_options options = { .path = p->cache, .existing = true };
+	AUTO(cache) cache = NULL;
+	assert_int_equal(cache_open(&cache, &options, NULL), -ENOENT);
+	assert_int_equal(access(p->cache, F_OK), -1);
+	cache_free(open_cache(p->cache));
+	assert_int_equal(cache_open(&cache, &options, NULL), 0);
+}
+
 static void test_what_is_not_ours_is_refused(void **state)
 {
 	const struct place *p = *state;
@@ -457,6 +468,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 		TEST(test_directories_are_made_private),
+		TEST(test_only_an_existing_cache_can_be_asked_for),
 		TEST(test_what_is_not_ours_is_refused),
 		TEST(test_links_and_files_are_refused),
 		TEST(test_place_is_chosen),

@@ -196,6 +196,12 @@ static void test_a_finished_layer_is_said_in_words(void **state)
 	assert_string_equal(str_text(&out),
 			    "layer 2/3 4b2bb8b3e8a1: 1.0 MiB, unpacked 10.0 MiB in 7 entries");
 	str_reset(&out);
+	layer.cached = true;
+	line_layer_say(&out, &layer, 2, 3);
+	assert_string_equal(
+		str_text(&out),
+		"layer 2/3 4b2bb8b3e8a1: from the cache, unpacked 10.0 MiB in 7 entries");
+	str_reset(&out);
 	layer.state = LAYER_FAILED;
 	line_layer_say(&out, &layer, 2, 3);
 	assert_string_equal(str_text(&out), "layer 2/3 4b2bb8b3e8a1: failed after 1.0 MiB");

@@ -1,4 +1,6 @@
-/* A pass over a layer whose reader gives up: what it said is what the pass says.
+/*
+ * A pass over a layer whose reader gives up: what it said is what the pass says.  And one that
+ * copies decoded bytes instead of fetching the blob.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,6 +22,10 @@ struct scene {
 	struct pass *pass;	 /* borrowed */
 	bool wait_for_full_ring;
 	int code;
+
+	struct bytes tar; /* owned; copied from, when COPIES */
+	bool copies, again;
+	size_t at, fails_at, wrong_at; /* 0: never */
 };
 
 static int begin(void *arg, enum codec codec, struct err *err)
@@ -68,6 +74,20 @@ static int read_to_end(void *arg, struct stream *stream, struct err *err)
 	return 0;
 }
 
+static int copy(void *arg, void *out, size_t room, size_t *size, struct err *err)
+{
+	struct scene *s = arg;
+	if (s->fails_at > 0 && s->at >= s->fails_at)
+		return err_set(err, EAGAIN, "gone");
+	size_t rest = s->tar.size - s->at, most = 100000; /* never a whole block */
+	*size = rest < room ? rest : room;
+	*size = *size < most ? *size : most;
+	if (*size > 0)
+		memcpy(out, s->tar.data + s->at, *size);
+	s->at += *size;
+	return 0;
+}
+
 /* One pass over a layer of FILE_BYTES, with READ. */
 static int pass_over(const struct lab *lab, struct scene *s, enum digest_algorithm hashes,
 		     int (*read)(void *arg, struct stream *stream, struct err *err),
@@ -94,11 +114,21 @@ static int pass_over(const struct lab *lab, struct scene *s, enum digest_algorit
 		.read_hashes = hashes,
 		.arg = s,
 	};
-	bool again = false;
+	if (s->copies) {
+		pass.copy = copy;
+		pass.begin = NULL; /* neither blob nor decoder is needed */
+		pass.run = NULL;
+		bytes_add(&s->tar, tar.data, tar.length);
+		if (s->wrong_at > 0)
+			s->tar.data[s->wrong_at] ^= 1;
+		assert_int_equal(io_remove_tree(lab->layout_fd, "blobs", NULL), 0);
+	}
+	s->again = false;
 	s->pass = &pass;
-	int r = pass_run(&pass, 0, &again, err);
-	assert_false(again);
+	int r = pass_run(&pass, 0, &s->again, err);
+	assert_true(s->copies || !s->again);
 	decoder_free(s->decoder);
+	bytes_release(&s->tar);
 	image_layer_release(&layer);
 	progress_release(&progress);
 	return r;
@@ -132,11 +162,41 @@ static void test_a_reader_gives_up(void **state)
 	}
 }
 
+/* AGAIN is said where another source of the bytes may help. */
+static void test_copied_bytes_take_the_place_of_the_blob(void **state)
+{
+	static const struct {
+		struct scene scene;
+		enum digest_algorithm hashes;
+		int (*read)(void *arg, struct stream *stream, struct err *err);
+		int result;
+		bool again;
+		const char *says;
+	} cases[] = {
+		{ { .copies = true }, 0, read_to_end, 0, false, "" },
+		{ { .copies = true }, DIGEST_SHA256, read_to_end, 0, false, "" },
+		{ { .copies = true, .wrong_at = 70000 }, 0, read_to_end, -EBADMSG, true, "digest" },
+		{ { .copies = true, .fails_at = 700000 }, 0, read_to_end, -EAGAIN, true, "gone" },
+		{ { .copies = true, .code = -EBADMSG }, 0, give_up, -EBADMSG, true, "enough" },
+		{ { .copies = true, .code = -ENOSPC }, 0, give_up, -ENOSPC, false, "enough" },
+	};
+	for (size_t i = 0; i < N_ELEMENTS(cases); i++) {
+		struct scene s = cases[i].scene;
+		struct err err = { 0 };
+		int r = pass_over(*state, &s, cases[i].hashes, cases[i].read, &err);
+		assert_int_equal(r, cases[i].result);
+		assert_int_equal(s.again, cases[i].again);
+		assert_non_null(strstr(err_text(&err), cases[i].says));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_the_reader_may_hash, lab_make, lab_remove),
 		cmocka_unit_test_setup_teardown(test_a_reader_gives_up, lab_make, lab_remove),
+		cmocka_unit_test_setup_teardown(test_copied_bytes_take_the_place_of_the_blob,
+						lab_make, lab_remove),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
