@@ -73,12 +73,13 @@ static int next_piece(struct attempt *a, const uint8_t **data, size_t *size, str
 
 static int check_bomb(struct attempt *a, struct err *err)
 {
+	uint64_t packed = a->pass->copy ? a->descriptor->size : a->pass->fetched_bytes;
 	if (a->pass->allow_bomb || a->pass->decoded_bytes <= BOMB_FLOOR_BYTES ||
-	    a->pass->decoded_bytes / BOMB_RATIO <= a->pass->fetched_bytes)
+	    a->pass->decoded_bytes / BOMB_RATIO <= packed)
 		return 0;
 	return err_set(err, E2BIG,
 		       "%llu bytes decode to more than %u times as much (--allow-bomb takes it)",
-		       (unsigned long long)a->pass->fetched_bytes, BOMB_RATIO);
+		       (unsigned long long)packed, BOMB_RATIO);
 }
 
 static int publish(struct attempt *a, size_t size, struct err *err)
@@ -188,12 +189,9 @@ static int copy_all(struct attempt *a, struct err *err)
 				return r;
 			size += got;
 		}
-		if (size == 0)
-			return 0;
-		ring_publish(a->ring, size);
-		a->pass->decoded_bytes += size;
-		if (a->pass->progress)
-			atomic_fetch_add(&a->pass->progress->unpacked_bytes, size);
+		int r = size > 0 ? publish(a, size, err) : 0;
+		if (r < 0 || size == 0)
+			return r;
 	}
 }
 
@@ -305,7 +303,7 @@ static bool failed_here(const struct attempt *a, int decoded)
 /* What copying came to: what is not right may be so at the source of these bytes. */
 static int copy_verdict(struct attempt *a, int copied, bool *again, struct err *err)
 {
-	if (copied == -ECANCELED)
+	if (copied == -ECANCELED || copied == -E2BIG)
 		return copied;
 	*again = !failed_here(a, copied);
 	if (copied < 0)

@@ -24,7 +24,7 @@ struct scene {
 	int code;
 
 	struct bytes tar; /* owned; copied from, when COPIES */
-	bool copies, again;
+	bool copies, again, endless;
 	size_t at, fails_at, wrong_at; /* 0: never */
 };
 
@@ -74,11 +74,27 @@ static int read_to_end(void *arg, struct stream *stream, struct err *err)
 	return 0;
 }
 
+static int drain(void *arg, struct stream *stream, struct err *err)
+{
+	(void)arg;
+	for (size_t size = 1; size > 0;) {
+		const void *data;
+		int r = stream_next(stream, &data, &size, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 static int copy(void *arg, void *out, size_t room, size_t *size, struct err *err)
 {
 	struct scene *s = arg;
 	if (s->fails_at > 0 && s->at >= s->fails_at)
 		return err_set(err, EAGAIN, "gone");
+	if (s->endless) {
+		*size = room;
+		return 0;
+	}
 	size_t rest = s->tar.size - s->at, most = 100000; /* never a whole block */
 	*size = rest < room ? rest : room;
 	*size = *size < most ? *size : most;
@@ -97,7 +113,8 @@ static int pass_over(const struct lab *lab, struct scene *s, enum digest_algorit
 	auto_bytes text = bytes_text(FILE_BYTES, 3);
 	add_bytes_file(&tar, "text", &text);
 	add_end(&tar);
-	struct image_layer layer = image_layer_of(&tar, SQUEEZE_GZIP);
+	bool packed = !s->copies || s->endless; /* quicker */
+	struct image_layer layer = image_layer_of(&tar, packed ? SQUEEZE_GZIP : SQUEEZE_NONE);
 	write_layout(lab->layout_fd, &layer, 1, NULL);
 	auto_ref ref = lab_ref(lab);
 	const struct image_options options = { .platform = NULL };
@@ -177,6 +194,12 @@ static void test_copied_bytes_take_the_place_of_the_blob(void **state)
 		{ { .copies = true }, DIGEST_SHA256, read_to_end, 0, false, "" },
 		{ { .copies = true, .wrong_at = 70000 }, 0, read_to_end, -EBADMSG, true, "digest" },
 		{ { .copies = true, .fails_at = 700000 }, 0, read_to_end, -EAGAIN, true, "gone" },
+		{ { .copies = true, .endless = true },
+		  DIGEST_SHA256, /* nobody does */
+		  drain,
+		  -E2BIG,
+		  false,
+		  "--allow-bomb" },
 		{ { .copies = true, .code = -EBADMSG }, 0, give_up, -EBADMSG, true, "enough" },
 		{ { .copies = true, .code = -ENOSPC }, 0, give_up, -ENOSPC, false, "enough" },
 	};
