@@ -34,6 +34,7 @@ enum fetch_flags {
 struct fetch_flight {
 	uint64_t key;
 	struct fetch_wait *waits, *last; /* borrowed, a list */
+	bool demanded;			 /* somebody waits who is not patient */
 	bool queued;			 /* in the fetcher's demand list */
 	struct fetch_flight *prev, *next;
 	UT_hash_handle hh;

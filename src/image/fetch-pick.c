@@ -339,6 +339,10 @@ static bool worth(struct fetcher *f, uint64_t key, uint8_t flag)
 	    fetch_troubles_look(f->troubles, key, fetch_now_ms(), NULL) != FETCH_TROUBLE_PAUSED)
 		return true;
 	unwant(f, layer, span);
+	/* who waited for it patiently does so no longer */
+	struct fetch_flight *flight = fetch_flight_find(f, key);
+	if (flight && !fetch_covering(f, number, span))
+		fetch_flight_queue(f, flight);
 	return false;
 }
 
@@ -389,7 +393,8 @@ bool fetch_pick(struct fetcher *f, struct fetch_run *run)
 	unsigned most = f->thread_count > FREE_THREADS ? f->thread_count - FREE_THREADS : 1;
 	if (f->running[FETCH_PREFETCH] + f->running[FETCH_FILL] >= most)
 		return false;
-	return pick_prefetch(f, run) || pick_fill(f, run);
+	/* what is worth nothing ahead may be waited for */
+	return pick_prefetch(f, run) || pick_fill(f, run) || pick_demand(f, run);
 }
 
 void fetch_read_ahead(struct fetcher *f, size_t number, uint32_t span)

@@ -200,14 +200,17 @@ int fetcher_get(struct fetcher *f, struct fetch_wait *wait)
 	assert(wait->span.span < layer->span_count);
 	assert((uint64_t)wait->at + wait->size <=
 	       table_span(layer->given->table, wait->span.span)->stream_size);
-	note_use(f, layer, wait->span);
+	if (!wait->patient)
+		note_use(f, layer, wait->span);
 	if (fetch_read(f, wait) == 1) {
-		atomic_fetch_add_explicit(&layer->hits, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&layer->hits, !wait->patient, memory_order_relaxed);
 		return 1;
 	}
 	wait->since_us = fetch_now_us();
-	atomic_fetch_add_explicit(&layer->misses, 1, memory_order_relaxed);
-	atomic_store(&f->missed_ms, wait->since_us / 1000);
+	if (!wait->patient) {
+		atomic_fetch_add_explicit(&layer->misses, 1, memory_order_relaxed);
+		atomic_store(&f->missed_ms, wait->since_us / 1000);
+	}
 	int r = fetch_flight_add(f, wait, &err);
 	if (r < 0)
 		wait->done(wait, r, &err);

@@ -74,6 +74,7 @@ struct fetch_wait {
 	void *buf; /* caller's, SIZE bytes, from AT inside the span */
 	uint32_t size, at;
 	void (*done)(struct fetch_wait *wait, int r, const struct err *err);
+	bool patient; /* what it waits for is prefetch, not demand; no miss is counted */
 	/* the fetcher's */
 	struct fetch_wait *next;
 	uint64_t since_us;

@@ -18,6 +18,7 @@
 #include "base/str.h"
 #include "image/elf.h"
 #include "image/lazy-internal.h"
+#include "image/lazy-modules.h"
 #include "image/rootfs-path.h"
 
 #define QUEUE_MAX 1024u
@@ -27,7 +28,6 @@
 #define LD_CACHE "/etc/ld.so.cache"
 #define LD_CACHE_MAX_BYTES (4u * 1024 * 1024)
 #define LD_CACHE_TRIES 4u /* entries of one name: other machines' libraries */
-#define SPANS_AT_ONCE 64u
 
 struct lazy_ahead {
 	struct lazy *lazy; /* borrowed */
@@ -39,6 +39,7 @@ struct lazy_ahead {
 	size_t first, count;
 	bool ending;
 	_Atomic uint8_t *seen; /* owned: a bit an inode */
+	struct lazy_modules *modules; /* owned; NULL: there is a record */
 	/* the thread's own */
 	uint8_t *ld_cache; /* owned or NULL */
 	size_t ld_cache_size;
@@ -63,10 +64,17 @@ static void enter(struct lazy_ahead *a, uint32_t inode)
 void lazy_ahead_seen(struct lazy *lazy, uint32_t inode, const void *head, size_t size)
 {
 	struct lazy_ahead *a = lazy->ahead;
-	if (!a || size < 4 || (memcmp(head, "\177ELF", 4) != 0 && memcmp(head, "#!", 2) != 0))
+	if (!a || size < 4 || !set_seen(a, inode))
 		return;
-	if (set_seen(a, inode))
+	if (memcmp(head, "\177ELF", 4) == 0 || memcmp(head, "#!", 2) == 0)
 		enter(a, inode);
+	else
+		lazy_modules_enter(a->modules, inode);
+}
+
+void lazy_ahead_program(struct lazy *lazy, uint32_t inode)
+{
+	enter(lazy->ahead, inode);
 }
 
 /* ---- asking */
@@ -77,26 +85,24 @@ static const struct rootfs_inode *file_of(const struct lazy *lazy, uint32_t inod
 	return file && S_ISREG(file->mode) && file->size > 0 ? file : NULL;
 }
 
-/* Spans that hold [from, to) of the stream. */
-static void want_stream(struct lazy *lazy, uint32_t layer, uint64_t from, uint64_t to)
+static void add_stream(struct lazy_wants *wants, uint32_t layer, uint64_t from, uint64_t to)
 {
-	const struct lazy_layer *l = &lazy->layers[layer];
-	struct fetch_span spans[SPANS_AT_ONCE];
-	size_t count = 0;
-	uint32_t i = table_find_span(l->table, from);
-	for (; i < table_span_count(l->table) && count < SPANS_AT_ONCE; i++) {
+	const struct lazy_layer *l = &wants->lazy->layers[layer];
+	for (uint32_t i = table_find_span(l->table, from); i < table_span_count(l->table); i++) {
 		if (table_span(l->table, i)->stream_offset >= to)
 			break;
-		if (!cache_spans_has(l->spans, i))
-			spans[count++] = (struct fetch_span){ layer, i };
+		if (cache_spans_has(l->spans, i))
+			continue;
+		if (wants->count == LAZY_WANTS_MAX)
+			lazy_wants_flush(wants);
+		wants->spans[wants->count++] = (struct fetch_span){ layer, i };
 	}
-	if (count > 0)
-		fetcher_want(lazy->fetcher, spans, count, FETCH_PREFETCH);
 }
 
-static void want_range(struct lazy *lazy, const struct rootfs_inode *file, uint64_t from,
-		       uint64_t to)
+void lazy_wants_range(struct lazy_wants *wants, uint32_t inode, uint64_t from, uint64_t to)
 {
+	const struct lazy *lazy = wants->lazy;
+	const struct rootfs_inode *file = rootfs_inode(lazy->rootfs, inode);
 	uint32_t layer = lazy->of_layer[file->layer], count = 0;
 	const struct table_extent *e = table_extents(lazy->layers[layer].table, file->a, &count);
 	for (uint32_t i = 0; i < count && e[i].file_offset < to; i++) {
@@ -104,18 +110,37 @@ static void want_range(struct lazy *lazy, const struct rootfs_inode *file, uint6
 		begin = begin > from ? begin : from;
 		end = end < to ? end : to;
 		if (begin < end)
-			want_stream(lazy, layer, e[i].stream_offset + (begin - e[i].file_offset),
-				    e[i].stream_offset + (end - e[i].file_offset));
+			add_stream(wants, layer, e[i].stream_offset + (begin - e[i].file_offset),
+				   e[i].stream_offset + (end - e[i].file_offset));
 	}
+}
+
+void lazy_wants_file(struct lazy_wants *wants, uint32_t inode)
+{
+	uint64_t size = rootfs_inode(wants->lazy->rootfs, inode)->size;
+	lazy_wants_range(wants, inode, 0, size <= WHOLE_MAX_BYTES ? size : 1);
+}
+
+void lazy_wants_flush(struct lazy_wants *wants)
+{
+	if (wants->count > 0)
+		fetcher_want(wants->lazy->fetcher, wants->spans, wants->count, FETCH_PREFETCH);
+	wants->count = 0;
+}
+
+bool lazy_ahead_take(struct lazy *lazy, uint32_t inode)
+{
+	return file_of(lazy, inode) && set_seen(lazy->ahead, inode);
 }
 
 /* Ask for a file, or for the start of a large one; false when it was seen before. */
 static bool want_file(struct lazy_ahead *a, uint32_t inode)
 {
-	const struct rootfs_inode *file = file_of(a->lazy, inode);
-	if (!file || !set_seen(a, inode))
+	struct lazy_wants wants = { .lazy = a->lazy };
+	if (!lazy_ahead_take(a->lazy, inode))
 		return false;
-	want_range(a->lazy, file, 0, file->size <= WHOLE_MAX_BYTES ? file->size : 1);
+	lazy_wants_file(&wants, inode);
+	lazy_wants_flush(&wants);
 	return true;
 }
 
@@ -216,10 +241,11 @@ static void look_into_program(struct lazy_ahead *a, struct file_input *input)
 		log_debug("inode %u: %s", input->inode, err_text(&err));
 		return;
 	}
-	const struct rootfs_inode *file = rootfs_inode(a->lazy->rootfs, input->inode);
+	struct lazy_wants wants = { .lazy = a->lazy };
 	for (size_t i = 0; i < elf.range_count; i++)
-		want_range(a->lazy, file, elf.ranges[i].offset,
-			   elf.ranges[i].offset + elf.ranges[i].size);
+		lazy_wants_range(&wants, input->inode, elf.ranges[i].offset,
+				 elf.ranges[i].offset + elf.ranges[i].size);
+	lazy_wants_flush(&wants);
 	if (elf.interpreter)
 		(void)want_path(a, elf.interpreter);
 	for (size_t i = 0; i < elf.needed_count; i++)
@@ -265,9 +291,12 @@ static void look_into(struct lazy_ahead *a, uint32_t inode)
 	size_t size = input.base.size < HEAD_BYTES ? (size_t)input.base.size : HEAD_BYTES;
 	if (input_read(&input.base, head, size, 0, NULL) < 0)
 		return;
-	if (size > 4 && memcmp(head, "\177ELF", 4) == 0)
+	if (size > 4 && memcmp(head, "\177ELF", 4) == 0) {
 		look_into_program(a, &input);
-	else if (size > 2 && memcmp(head, "#!", 2) == 0)
+		return;
+	}
+	lazy_modules_enter(a->modules, inode);
+	if (size > 2 && memcmp(head, "#!", 2) == 0)
 		look_into_script(a, head + 2);
 }
 
@@ -321,7 +350,6 @@ static void *run(void *arg)
 {
 	struct lazy_ahead *a = arg;
 	uint32_t inode;
-	/* what a record says is fetched already, and is better than any guess */
 	if (a->lazy->record.known == 0)
 		want_first_process(a);
 	learn_neighbours(a->lazy);
@@ -339,6 +367,9 @@ void lazy_ahead_start(struct lazy *lazy)
 					.mutex = PTHREAD_MUTEX_INITIALIZER,
 					.changed = PTHREAD_COND_INITIALIZER);
 	lazy->ahead = a;
+	/* what a record says is fetched already, and is better than any guess */
+	if (lazy->record.known == 0)
+		a->modules = lazy_modules_new(lazy);
 	a->runs = pthread_create(&a->thread, NULL, run, a) == 0;
 }
 
@@ -351,12 +382,16 @@ void lazy_ahead_stop(struct lazy *lazy)
 	a->ending = true;
 	pthread_cond_broadcast(&a->changed);
 	pthread_mutex_unlock(&a->mutex);
+	lazy_modules_stop(a->modules);
 }
 
 void lazy_ahead_join(struct lazy *lazy)
 {
-	if (lazy->ahead && lazy->ahead->runs)
+	if (!lazy->ahead)
+		return;
+	if (lazy->ahead->runs)
 		pthread_join(lazy->ahead->thread, NULL);
+	lazy_modules_join(lazy->ahead->modules);
 }
 
 void lazy_ahead_free(struct lazy *lazy)
@@ -366,6 +401,7 @@ void lazy_ahead_free(struct lazy *lazy)
 		return;
 	pthread_cond_destroy(&a->changed);
 	pthread_mutex_destroy(&a->mutex);
+	lazy_modules_free(a->modules);
 	free(a->ld_cache);
 	free(a->seen);
 	free(a);
