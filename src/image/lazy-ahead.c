@@ -6,9 +6,12 @@
  *	programs		the libraries they need, and those need, all at once (elf.h)
  *	spans			what lies in the same directory (fetch-near.h)
  *
- * One thread, with a queue of files: each is asked for when it is entered, read when it is taken
- * out.  Files come in by the start of the mount, by reads (lazy_ahead_seen) and by other files.
- * Only guesses: a wrong one costs bytes, and failures are nobody's.
+ *	modules			those they import, and those import (lazy-modules.h)
+ *
+ * A queue of files, and a few threads: each file is asked for when it becomes known, entered when
+ * its start has arrived, and looked into.  Files come in by the start of the mount, by reads
+ * (lazy_ahead_seen) and by other files.  Only guesses: a wrong one costs bytes, and failures are
+ * nobody's.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,6 +25,7 @@
 #include "image/rootfs-path.h"
 
 #define QUEUE_MAX 1024u
+#define THREADS 3u /* a large file's parts are waited for one by one */
 #define WHOLE_MAX_BYTES (4u * 1024 * 1024) /* files up to this are asked for as a whole */
 #define HEAD_BYTES 4096u
 #define PATH_BYTES 4096u
@@ -31,19 +35,27 @@
 
 struct lazy_ahead {
 	struct lazy *lazy; /* borrowed */
-	pthread_t thread;
-	bool runs;
-	pthread_mutex_t mutex; /* guards queue, first, count, ending */
+	pthread_t threads[THREADS];
+	size_t thread_count;
+	pthread_mutex_t mutex; /* guards what follows */
 	pthread_cond_t changed;
 	uint32_t queue[QUEUE_MAX]; /* inodes, a ring */
 	size_t first, count;
 	bool ending;
-	_Atomic uint8_t *seen; /* owned: a bit an inode */
+	enum { LD_CACHE_UNREAD, LD_CACHE_READING, LD_CACHE_READ } ld_cache_state;
+	/* not guarded */
+	_Atomic uint8_t *seen;	      /* owned: a bit an inode */
 	struct lazy_modules *modules; /* owned; NULL: there is a record */
-	/* the thread's own */
-	uint8_t *ld_cache; /* owned or NULL */
+	uint8_t *ld_cache;	      /* owned or NULL; set when the state says so */
 	size_t ld_cache_size;
-	bool ld_cache_read;
+};
+
+/* A file whose start is on its way. */
+struct arrival {
+	struct lazy_request request; /* first: the reading's callback gets it */
+	struct lazy_ahead *ahead;    /* borrowed */
+	uint32_t inode;
+	uint8_t byte;
 };
 
 static bool set_seen(struct lazy_ahead *a, uint32_t inode)
@@ -58,7 +70,25 @@ static void enter(struct lazy_ahead *a, uint32_t inode)
 	if (a->count == QUEUE_MAX || a->ending)
 		return;
 	a->queue[(a->first + a->count++) % QUEUE_MAX] = inode;
-	pthread_cond_signal(&a->changed);
+	pthread_cond_broadcast(&a->changed); /* who waits for ld.so.cache does so, too */
+}
+
+static void arrived(struct lazy_request *request, int code, size_t got, const struct err *err)
+{
+	auto_free struct arrival *arrival = (struct arrival *)request;
+	(void)got;
+	(void)err;
+	if (code == 0)
+		enter(arrival->ahead, arrival->inode);
+}
+
+static void enter_when_here(struct lazy_ahead *a, uint32_t inode)
+{
+	size_t got = 0;
+	struct arrival *arrival = mem_make(struct arrival, .request = { arrived }, .ahead = a,
+					   .inode = inode);
+	if (lazy_read_patiently(a->lazy, &arrival->request, inode, &arrival->byte, 1, &got) == 1)
+		arrived(&arrival->request, 0, got, NULL);
 }
 
 void lazy_ahead_seen(struct lazy *lazy, uint32_t inode, const void *head, size_t size)
@@ -74,7 +104,7 @@ void lazy_ahead_seen(struct lazy *lazy, uint32_t inode, const void *head, size_t
 
 void lazy_ahead_program(struct lazy *lazy, uint32_t inode)
 {
-	enter(lazy->ahead, inode);
+	enter_when_here(lazy->ahead, inode);
 }
 
 /* ---- asking */
@@ -152,7 +182,7 @@ static bool want_path(struct lazy_ahead *a, const char *path)
 	    !file_of(a->lazy, inode))
 		return false;
 	if (want_file(a, inode))
-		enter(a, inode);
+		enter_when_here(a, inode);
 	return true;
 }
 
@@ -198,7 +228,6 @@ static struct file_input file_input(struct lazy *lazy, uint32_t inode)
 static void read_ld_cache(struct lazy_ahead *a)
 {
 	uint32_t inode;
-	a->ld_cache_read = true;
 	if (rootfs_resolve(a->lazy->rootfs, LD_CACHE, true, &inode, NULL) < 0 ||
 	    !file_of(a->lazy, inode) || file_of(a->lazy, inode)->size > LD_CACHE_MAX_BYTES)
 		return;
@@ -208,6 +237,24 @@ static void read_ld_cache(struct lazy_ahead *a)
 		return;
 	a->ld_cache_size = (size_t)input.base.size;
 	a->ld_cache = TAKE(bytes);
+}
+
+/* The first who needs it reads it, the others wait. */
+static void need_ld_cache(struct lazy_ahead *a)
+{
+	pthread_mutex_lock(&a->mutex);
+	while (a->ld_cache_state == LD_CACHE_READING)
+		pthread_cond_wait(&a->changed, &a->mutex);
+	bool first = a->ld_cache_state == LD_CACHE_UNREAD;
+	if (first)
+		a->ld_cache_state = LD_CACHE_READING;
+	pthread_mutex_unlock(&a->mutex);
+	if (!first)
+		return;
+	read_ld_cache(a);
+	LOCKED(&a->mutex);
+	a->ld_cache_state = LD_CACHE_READ;
+	pthread_cond_broadcast(&a->changed);
 }
 
 static void want_library(struct lazy_ahead *a, const struct elf *elf, const char *name)
@@ -222,8 +269,7 @@ static void want_library(struct lazy_ahead *a, const struct elf *elf, const char
 	}
 	if (want_in(a, elf->run_path, name))
 		return;
-	if (!a->ld_cache_read)
-		read_ld_cache(a);
+	need_ld_cache(a);
 	for (size_t i = 0; a->ld_cache && i < LD_CACHE_TRIES; i++) {
 		if (!elf_cached_library(a->ld_cache, a->ld_cache_size, name, i, path, sizeof(path)))
 			break;
@@ -291,12 +337,10 @@ static void look_into(struct lazy_ahead *a, uint32_t inode)
 	size_t size = input.base.size < HEAD_BYTES ? (size_t)input.base.size : HEAD_BYTES;
 	if (input_read(&input.base, head, size, 0, NULL) < 0)
 		return;
-	if (size > 4 && memcmp(head, "\177ELF", 4) == 0) {
-		look_into_program(a, &input);
-		return;
-	}
 	lazy_modules_enter(a->modules, inode);
-	if (size > 2 && memcmp(head, "#!", 2) == 0)
+	if (size > 4 && memcmp(head, "\177ELF", 4) == 0)
+		look_into_program(a, &input);
+	else if (size > 2 && memcmp(head, "#!", 2) == 0)
 		look_into_script(a, head + 2);
 }
 
@@ -346,16 +390,22 @@ static bool next(struct lazy_ahead *a, uint32_t *inode)
 	return true;
 }
 
-static void *run(void *arg)
+static void *look_on(void *arg)
 {
 	struct lazy_ahead *a = arg;
 	uint32_t inode;
-	if (a->lazy->record.known == 0)
-		want_first_process(a);
-	learn_neighbours(a->lazy);
 	while (next(a, &inode))
 		look_into(a, inode);
 	return NULL;
+}
+
+static void *begin(void *arg)
+{
+	struct lazy_ahead *a = arg;
+	if (a->lazy->record.known == 0)
+		want_first_process(a);
+	learn_neighbours(a->lazy);
+	return look_on(a);
 }
 
 void lazy_ahead_start(struct lazy *lazy)
@@ -370,7 +420,12 @@ void lazy_ahead_start(struct lazy *lazy)
 	/* what a record says is fetched already, and is better than any guess */
 	if (lazy->record.known == 0)
 		a->modules = lazy_modules_new(lazy);
-	a->runs = pthread_create(&a->thread, NULL, run, a) == 0;
+	while (a->thread_count < THREADS) {
+		if (pthread_create(&a->threads[a->thread_count], NULL,
+				   a->thread_count == 0 ? begin : look_on, a) != 0)
+			break;
+		a->thread_count++;
+	}
 }
 
 void lazy_ahead_stop(struct lazy *lazy)
@@ -389,8 +444,8 @@ void lazy_ahead_join(struct lazy *lazy)
 {
 	if (!lazy->ahead)
 		return;
-	if (lazy->ahead->runs)
-		pthread_join(lazy->ahead->thread, NULL);
+	for (size_t i = 0; i < lazy->ahead->thread_count; i++)
+		pthread_join(lazy->ahead->threads[i], NULL);
 	lazy_modules_join(lazy->ahead->modules);
 }
 

@@ -182,10 +182,51 @@ static bool may_import(const struct lazy_modules *m, const struct job *job)
 	       (file->mode & 0111 && file->size <= SCRIPT_MAX_BYTES && !strchr(name, '.'));
 }
 
+/* What an interpreter reads besides modules when it starts: of these, what the image has. */
+static void want_paths(struct lazy_modules *m, const char *const *paths, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint32_t inode = rootfs_names_file(m->names, ROOTFS_ROOT, paths[i]);
+		if (inode)
+			want(m, inode);
+	}
+}
+
+static void start_python(struct lazy_modules *m, const char *name)
+{
+	static const char *const paths[] = { "/etc/localtime", "/usr/lib/locale/C.utf8/LC_CTYPE" };
+	module_python_start(m->python, name);
+	want_paths(m, paths, N_ELEMENTS(paths));
+}
+
+/* Debian's has some of its own modules outside. */
+static void start_node(struct lazy_modules *m)
+{
+	static const char *const paths[] = { "/usr/share/nodejs/cjs-module-lexer/lexer.js",
+					     "/usr/share/nodejs/cjs-module-lexer/dist/lexer.js",
+					     "/usr/share/nodejs/undici/undici-fetch.js",
+					     "/usr/share/nodejs/acorn/dist/acorn.js",
+					     "/usr/share/nodejs/acorn-walk/dist/walk.js",
+					     "/etc/ssl/openssl.cnf" };
+	want_paths(m, paths, N_ELEMENTS(paths));
+}
+
+/* Programs are looked into elsewhere; what an interpreter is named tells the rest. */
+static void start_interpreter(struct lazy_modules *m, uint32_t inode)
+{
+	const char *name = rootfs_names_name(m->names, inode);
+	if (str_starts(name, "python3"))
+		start_python(m, name);
+	else if (strcmp(name, "node") == 0 || strcmp(name, "nodejs") == 0)
+		start_node(m);
+}
+
 static void begin(struct lazy_modules *m, struct job *job)
 {
 	void *data = NULL;
 	size_t got = 0;
+	if (!job->question)
+		start_interpreter(m, job->inode);
 	if (m->files >= FILES_MAX || !may_import(m, job)) {
 		job_free(job);
 		return;

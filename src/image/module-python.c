@@ -15,6 +15,7 @@
 
 #define ROOTS_MAX 48u
 #define DEPTH_MAX 32u
+#define DIRECTORY_MAX 4096u
 #define PATH_BYTES 4096u
 #define FOUND_MAX 4096u /* names of one file */
 #define FROZEN_SINCE 311u
@@ -396,8 +397,30 @@ void module_python_look(struct module_python *py, uint32_t inode, const void *da
 		module_names_python(data, size, &names);
 }
 
-void module_python_import(struct module_python *py, const char *module)
+/* The .pth files of a directory. */
+static void want_path_files(const struct module_python *py, const struct root *root)
 {
-	struct importer by = { .python = py, .version = py->version, .left = 1 };
-	import(&by, &(struct module_name){ .module = module });
+	const struct rootfs_inode *dir = rootfs_inode(py->rootfs, root->dir);
+	if (root->library || (root->version && py->version && root->version != py->version))
+		return;
+	for (uint32_t i = 0; i < dir->b && i < DIRECTORY_MAX; i++) {
+		const struct rootfs_child *child = rootfs_child(py->rootfs, dir, i);
+		if (str_ends(rootfs_string(py->rootfs, child->name), ".pth"))
+			want(py, child->inode);
+	}
+}
+
+void module_python_start(struct module_python *py, const char *name)
+{
+	/* the last is what setuptools' .pth file imports */
+	static const char *const modules[] = { "encodings.aliases", "encodings.utf_8",
+					       "sitecustomize", "_distutils_hack" };
+	unsigned version = strlen(name) > 6 ? parse_version(name + 6) : 0;
+	struct importer by = { .python = py, .left = FOUND_MAX };
+	py->version = version ? version : py->version;
+	by.version = py->version;
+	for (size_t i = 0; i < N_ELEMENTS(modules); i++)
+		import(&by, &(struct module_name){ .module = modules[i] });
+	for (size_t i = 0; i < py->root_count; i++)
+		want_path_files(py, &py->roots[i]);
 }

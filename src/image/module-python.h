@@ -28,5 +28,5 @@ bool module_python_is(const char *name);
 /* INODE, whose bytes are DATA, is going to be loaded: want what it imports. */
 void module_python_look(struct module_python *python, uint32_t inode, const void *data,
 			size_t size);
-/* Want MODULE ("a.b"), as if it were imported by a program. */
-void module_python_import(struct module_python *python, const char *module);
+/* An interpreter named so ("python3.11") starts: want what it imports by itself. */
+void module_python_start(struct module_python *python, const char *name);
