@@ -61,12 +61,22 @@ void fetch_want(struct fetcher *f, size_t layer_number, uint32_t span, enum fetc
 		atomic_fetch_add(&f->pending[FETCH_FILL], 1);
 		return;
 	}
-	if (f->prefetch_count == FETCHER_PREFETCH_MAX ||
-	    !flag_set(layer, span, FETCH_WANTS_PREFETCH))
+	if (f->prefetch_count == FETCHER_PREFETCH_MAX)
 		return;
-	size_t at = (f->prefetch_first + f->prefetch_count++) % FETCHER_PREFETCH_MAX;
+	bool is_new = flag_set(layer, span, FETCH_WANTS_PREFETCH);
+	if (!is_new && class != FETCH_SOON)
+		return;
+	/* what stands in the ring already, stands there twice then: the second time it is nothing */
+	if (class == FETCH_SOON)
+		f->prefetch_first = (f->prefetch_first + FETCHER_PREFETCH_MAX - 1) %
+				    FETCHER_PREFETCH_MAX;
+	size_t at = class == FETCH_SOON ? f->prefetch_first
+					: (f->prefetch_first + f->prefetch_count) %
+						  FETCHER_PREFETCH_MAX;
+	f->prefetch_count++;
 	f->prefetch[at] = fetch_key(layer_number, span);
-	atomic_fetch_add(&f->pending[FETCH_PREFETCH], 1);
+	if (is_new)
+		atomic_fetch_add(&f->pending[FETCH_PREFETCH], 1);
 }
 
 /* A run counts among what is pending, but for demand: those are the flights. */

@@ -224,13 +224,14 @@ static size_t want_some(struct fetcher *f, const struct fetch_span *spans, size_
 	size_t n = count < WANT_AT_ONCE ? count : WANT_AT_ONCE;
 	LOCKED(&f->mutex);
 	for (size_t i = 0; i < n; i++) {
-		size_t layer = spans[i].layer;
+		/* each goes in front of the one before */
+		const struct fetch_span *span = &spans[class == FETCH_SOON ? n - 1 - i : i];
 		/* who recorded them may have seen other tables */
-		if (layer >= f->options.layer_count ||
-		    spans[i].span >= f->layers[layer].span_count ||
-		    fetch_at_hand(f, layer, spans[i].span))
+		if (span->layer >= f->options.layer_count ||
+		    span->span >= f->layers[span->layer].span_count ||
+		    fetch_at_hand(f, span->layer, span->span))
 			continue;
-		fetch_want(f, layer, spans[i].span, class);
+		fetch_want(f, span->layer, span->span, class);
 	}
 	if (class != FETCH_DEMAND && n == count)
 		pthread_cond_broadcast(&f->work);

@@ -145,16 +145,19 @@ void lazy_wants_range(struct lazy_wants *wants, uint32_t inode, uint64_t from, u
 	}
 }
 
-void lazy_wants_file(struct lazy_wants *wants, uint32_t inode)
+void lazy_wants_file(struct lazy_wants *wants, uint32_t inode, bool program)
 {
 	uint64_t size = rootfs_inode(wants->lazy->rootfs, inode)->size;
 	lazy_wants_range(wants, inode, 0, size <= WHOLE_MAX_BYTES ? size : 1);
+	if (size > WHOLE_MAX_BYTES && program)
+		lazy_wants_range(wants, inode, size - 1, size);
 }
 
 void lazy_wants_flush(struct lazy_wants *wants)
 {
 	if (wants->count > 0)
-		fetcher_want(wants->lazy->fetcher, wants->spans, wants->count, FETCH_PREFETCH);
+		fetcher_want(wants->lazy->fetcher, wants->spans, wants->count,
+			     wants->soon ? FETCH_SOON : FETCH_PREFETCH);
 	wants->count = 0;
 }
 
@@ -163,13 +166,13 @@ bool lazy_ahead_take(struct lazy *lazy, uint32_t inode)
 	return file_of(lazy, inode) && set_seen(lazy->ahead, inode);
 }
 
-/* Ask for a file, or for the start of a large one; false when it was seen before. */
+/* Ask for a file; false when it was seen before. */
 static bool want_file(struct lazy_ahead *a, uint32_t inode)
 {
-	struct lazy_wants wants = { .lazy = a->lazy };
+	struct lazy_wants wants = { .lazy = a->lazy, .soon = true };
 	if (!lazy_ahead_take(a->lazy, inode))
 		return false;
-	lazy_wants_file(&wants, inode);
+	lazy_wants_file(&wants, inode, true);
 	lazy_wants_flush(&wants);
 	return true;
 }
@@ -267,6 +270,9 @@ static void want_library(struct lazy_ahead *a, const struct elf *elf, const char
 		(void)want_path(a, name);
 		return;
 	}
+	/* libcrypto reads it as soon as it is there */
+	if (str_starts(name, "libcrypto.so"))
+		(void)want_path(a, "/usr/lib/ssl/openssl.cnf");
 	if (want_in(a, elf->run_path, name))
 		return;
 	need_ld_cache(a);
@@ -287,7 +293,7 @@ static void look_into_program(struct lazy_ahead *a, struct file_input *input)
 		log_debug("inode %u: %s", input->inode, err_text(&err));
 		return;
 	}
-	struct lazy_wants wants = { .lazy = a->lazy };
+	struct lazy_wants wants = { .lazy = a->lazy, .soon = true };
 	for (size_t i = 0; i < elf.range_count; i++)
 		lazy_wants_range(&wants, input->inode, elf.ranges[i].offset,
 				 elf.ranges[i].offset + elf.ranges[i].size);

@@ -124,12 +124,14 @@ void lazy_ahead_free(struct lazy *lazy); /* after it: reads that end call lazy_a
 #define LAZY_WANTS_MAX 512u
 struct lazy_wants {
 	struct lazy *lazy; /* borrowed */
+	bool soon;	   /* in front of what waits */
 	size_t count;
 	struct fetch_span spans[LAZY_WANTS_MAX];
 };
-/* What is missing of [FROM, TO) of a file; of a whole file, or of the start of a large one. */
+/* What is missing of [FROM, TO) of a file; of a whole file, or of a large one its start, and when it
+ * is a program or library also its end, which says what it needs. */
 void lazy_wants_range(struct lazy_wants *wants, uint32_t inode, uint64_t from, uint64_t to);
-void lazy_wants_file(struct lazy_wants *wants, uint32_t inode);
+void lazy_wants_file(struct lazy_wants *wants, uint32_t inode, bool program);
 void lazy_wants_flush(struct lazy_wants *wants);
 
 /* lazy-fill.c */

@@ -61,7 +61,9 @@ struct lazy_modules {
 	struct module_node *node;     /* owned */
 	struct job *begin;	      /* owned list: to be read when there is room */
 	struct asked *asked;	      /* owned, a hash */
-	struct lazy_wants wants;
+	struct lazy_wants wants, leaves; /* what may lead to more goes first */
+	uint32_t *libraries; /* owned: inodes, to be looked into */
+	size_t library_count, library_capacity;
 	size_t reading; /* bytes */
 	size_t files;
 	uint64_t wanted; /* bytes */
@@ -112,26 +114,35 @@ void lazy_modules_enter(struct lazy_modules *m, uint32_t inode)
 /* ---- what is found */
 
 /* Fetch it, unless somebody did: true. */
-static bool fetch(struct lazy_modules *m, uint32_t inode)
+static bool fetch(struct lazy_modules *m, uint32_t inode, bool leads, bool library)
 {
 	const struct rootfs_inode *file = rootfs_inode(m->lazy->rootfs, inode);
 	if (m->wanted + file->size > WANTED_MAX_BYTES || !lazy_ahead_take(m->lazy, inode))
 		return false;
 	m->wanted += file->size;
-	lazy_wants_file(&m->wants, inode);
+	lazy_wants_file(leads ? &m->wants : &m->leaves, inode, library);
 	return true;
+}
+
+static void libraries_add(struct lazy_modules *m, uint32_t inode)
+{
+	m->libraries = mem_grow(m->libraries, &m->library_capacity, m->library_count,
+				sizeof(*m->libraries));
+	m->libraries[m->library_count++] = inode;
 }
 
 static void want(void *arg, uint32_t inode)
 {
 	struct lazy_modules *m = arg;
-	if (!fetch(m, inode))
-		return;
 	const char *name = rootfs_names_name(m->names, inode);
-	if (module_python_is(name) || module_node_is(name))
+	bool leads = module_python_is(name) || module_node_is(name);
+	bool library = str_ends(name, ".so") || str_ends(name, ".node");
+	if (!fetch(m, inode, leads, library))
+		return;
+	if (leads)
 		plan(m, inode, NULL);
-	else if (str_ends(name, ".so") || str_ends(name, ".node"))
-		lazy_ahead_program(m->lazy, inode);
+	else if (library)
+		libraries_add(m, inode);
 }
 
 /* The first time? */
@@ -154,7 +165,7 @@ static void ask(void *arg, uint32_t inode, const char *question)
 	struct lazy_modules *m = arg;
 	if (m->files >= FILES_MAX || !note_asked(m, inode, question))
 		return;
-	(void)fetch(m, inode);
+	(void)fetch(m, inode, true, false);
 	plan(m, inode, question);
 }
 
@@ -188,13 +199,18 @@ static void want_paths(struct lazy_modules *m, const char *const *paths, size_t 
 	for (size_t i = 0; i < count; i++) {
 		uint32_t inode = rootfs_names_file(m->names, ROOTFS_ROOT, paths[i]);
 		if (inode)
-			want(m, inode);
+			(void)fetch(m, inode, true, false);
 	}
 }
 
 static void start_python(struct lazy_modules *m, const char *name)
 {
-	static const char *const paths[] = { "/etc/localtime", "/usr/lib/locale/C.utf8/LC_CTYPE" };
+	static const char *const paths[] = {
+		"/etc/localtime",
+		"/usr/lib/locale/C.utf8/LC_CTYPE",
+		"/usr/lib/x86_64-linux-gnu/gconv/gconv-modules.cache",
+		"/usr/lib/aarch64-linux-gnu/gconv/gconv-modules.cache",
+	};
 	module_python_start(m->python, name);
 	want_paths(m, paths, N_ELEMENTS(paths));
 }
@@ -319,6 +335,16 @@ static void look_into(struct lazy_modules *m, struct job *ready)
 	}
 }
 
+/* Ask for what was found, then have the libraries looked into when they are here. */
+static void flush(struct lazy_modules *m)
+{
+	lazy_wants_flush(&m->wants);
+	lazy_wants_flush(&m->leaves);
+	for (size_t i = 0; i < m->library_count; i++)
+		lazy_ahead_program(m->lazy, m->libraries[i]);
+	m->library_count = 0;
+}
+
 static void *run(void *arg)
 {
 	struct lazy_modules *m = arg;
@@ -328,7 +354,7 @@ static void *run(void *arg)
 	while (next(m, &fresh, &ready)) {
 		DL_CONCAT(m->begin, fresh);
 		look_into(m, ready);
-		lazy_wants_flush(&m->wants);
+		flush(m);
 		while (m->begin && m->reading < READING_MAX_BYTES) {
 			struct job *job = m->begin;
 			DL_DELETE(m->begin, job);
@@ -343,7 +369,8 @@ struct lazy_modules *lazy_modules_new(struct lazy *lazy)
 	struct lazy_modules *m = mem_make(struct lazy_modules, .lazy = lazy,
 					  .mutex = PTHREAD_MUTEX_INITIALIZER,
 					  .changed = PTHREAD_COND_INITIALIZER,
-					  .wants = { .lazy = lazy });
+					  .wants = { .lazy = lazy, .soon = true },
+					  .leaves = { .lazy = lazy });
 	m->runs = pthread_create(&m->thread, NULL, run, m) == 0;
 	return m;
 }
@@ -379,6 +406,7 @@ void lazy_modules_free(struct lazy_modules *m)
 	module_python_free(m->python);
 	module_node_free(m->node);
 	rootfs_names_free(m->names);
+	free(m->libraries);
 	pthread_cond_destroy(&m->changed);
 	pthread_mutex_destroy(&m->mutex);
 	free(m);

@@ -245,30 +245,50 @@ void module_python_programs(struct module_python *py, const char *directories)
 
 /* ---- importing */
 
-/* Modules that 3.11 and later have inside the interpreter. */
-static bool is_frozen(const char *module)
+/* Is NAME, up to its first dot, in the list? */
+static bool is_one_of(const char *name, const char *const *list, size_t count)
 {
-	static const char *const frozen[] = {
-		"_collections_abc", "_sitebuiltins",
-		"abc",		    "codecs",
-		"genericpath",	    "importlib._bootstrap",
-		"importlib.util",   "importlib._bootstrap_external",
-		"io",		    "importlib.machinery",
-		"ntpath",	    "os",
-		"posixpath",	    "runpy",
-		"site",		    "stat",
-		"zipimport",
-	};
-	for (size_t i = 0; i < N_ELEMENTS(frozen); i++)
-		if (strcmp(module, frozen[i]) == 0)
+	size_t length = strcspn(name, ".");
+	for (size_t i = 0; i < count; i++)
+		if (strlen(list[i]) == length && memcmp(list[i], name, length) == 0)
 			return true;
 	return false;
+}
+
+/* Is DIR the library of an interpreter that has some of it inside? */
+static bool is_partly_frozen(const struct module_python *py, uint32_t dir)
+{
+	for (size_t i = 0; i < py->root_count; i++)
+		if (py->roots[i].dir == dir)
+			return py->roots[i].library && py->roots[i].version >= FROZEN_SINCE;
+	return false;
+}
+
+/* Modules that 3.11 and later have inside the interpreter. */
+static bool is_frozen(const struct module_python *py, uint32_t inode)
+{
+	static const char *const modules[] = {
+		"_collections_abc", "_sitebuiltins", "abc",	  "codecs", "genericpath", "io",
+		"ntpath",	    "os",	     "posixpath", "runpy",  "site",	   "stat",
+		"zipimport",
+	};
+	static const char *const below_importlib[] = { "_bootstrap", "_bootstrap_external",
+						       "machinery", "util" };
+	const char *name = rootfs_names_name(py->names, inode);
+	uint32_t dir = rootfs_names_parent(py->names, inode);
+	if (strcmp(rootfs_names_name(py->names, dir), "__pycache__") == 0)
+		dir = rootfs_names_parent(py->names, dir);
+	if (is_partly_frozen(py, dir))
+		return is_one_of(name, modules, N_ELEMENTS(modules));
+	return strcmp(rootfs_names_name(py->names, dir), "importlib") == 0 &&
+	       is_partly_frozen(py, rootfs_names_parent(py->names, dir)) &&
+	       is_one_of(name, below_importlib, N_ELEMENTS(below_importlib));
 }
 
 static void want(const struct module_python *py, uint32_t inode)
 {
 	const struct rootfs_inode *file = rootfs_inode(py->rootfs, inode);
-	if (file && S_ISREG(file->mode))
+	if (file && S_ISREG(file->mode) && !is_frozen(py, inode))
 		py->wants.want(py->wants.arg, inode);
 }
 
@@ -305,7 +325,7 @@ static bool has_first(const struct importer *by, const struct root *root, const 
 	return found.file != ROOTFS_NONE || *namespace;
 }
 
-/* The directory of sys.path that has MODULE; NULL: none, or the interpreter itself. */
+/* The directory of sys.path that has MODULE, or NULL. */
 static const struct root *find_root(const struct importer *by, const char *module)
 {
 	const struct module_python *py = by->python;
@@ -313,9 +333,6 @@ static const struct root *find_root(const struct importer *by, const char *modul
 	for (size_t i = 0; i < py->root_count; i++) {
 		bool namespace = false;
 		const struct root *root = &py->roots[i];
-		if (root->library && root->version >= FROZEN_SINCE && is_frozen(module) &&
-		    (!by->version || root->version == by->version))
-			return NULL;
 		if (!has_first(by, root, module, &namespace))
 			continue;
 		if (!namespace)
@@ -412,9 +429,10 @@ static void want_path_files(const struct module_python *py, const struct root *r
 
 void module_python_start(struct module_python *py, const char *name)
 {
-	/* the last is what setuptools' .pth file imports */
+	/* the last but one is what a frozen module imports, the last what setuptools' .pth does */
 	static const char *const modules[] = { "encodings.aliases", "encodings.utf_8",
-					       "sitecustomize", "_distutils_hack" };
+					       "sitecustomize", "importlib._abc",
+					       "_distutils_hack" };
 	unsigned version = strlen(name) > 6 ? parse_version(name + 6) : 0;
 	struct importer by = { .python = py, .left = FOUND_MAX };
 	py->version = version ? version : py->version;
