@@ -66,13 +66,14 @@ void fetch_want(struct fetcher *f, size_t layer_number, uint32_t span, enum fetc
 	bool is_new = flag_set(layer, span, FETCH_WANTS_PREFETCH);
 	if (!is_new && class != FETCH_SOON)
 		return;
-	/* what stands in the ring already, stands there twice then: the second time it is nothing */
+	/* what stands in the ring already, stands there twice then: the second time it is nothing
+	 */
 	if (class == FETCH_SOON)
 		f->prefetch_first = (f->prefetch_first + FETCHER_PREFETCH_MAX - 1) %
 				    FETCHER_PREFETCH_MAX;
-	size_t at = class == FETCH_SOON ? f->prefetch_first
-					: (f->prefetch_first + f->prefetch_count) %
-						  FETCHER_PREFETCH_MAX;
+	size_t at = class == FETCH_SOON
+			    ? f->prefetch_first
+			    : (f->prefetch_first + f->prefetch_count) % FETCHER_PREFETCH_MAX;
 	f->prefetch_count++;
 	f->prefetch[at] = fetch_key(layer_number, span);
 	if (is_new)

@@ -25,7 +25,7 @@
 #include "image/rootfs-path.h"
 
 #define QUEUE_MAX 1024u
-#define THREADS 3u /* a large file's parts are waited for one by one */
+#define THREADS 3u			   /* a large file's parts are waited for one by one */
 #define WHOLE_MAX_BYTES (4u * 1024 * 1024) /* files up to this are asked for as a whole */
 #define HEAD_BYTES 4096u
 #define PATH_BYTES 4096u

@@ -95,8 +95,8 @@ uint64_t lazy_now_ms(void);
 MUST_USE int lazy_read_ahead(struct lazy *lazy, uint32_t inode, void *buf, size_t size,
 			     uint64_t offset, size_t *got, struct err *err);
 
-/* As lazy_read_start of the file's first SIZE bytes, but nobody's, and no demand: the bytes come when
- * prefetch comes to them. */
+/* As lazy_read_start of the file's first SIZE bytes, but nobody's, and no demand: the bytes come
+ * when prefetch comes to them. */
 MUST_USE int lazy_read_patiently(struct lazy *lazy, struct lazy_request *request, uint32_t inode,
 				 void *buf, size_t size, size_t *got);
 
@@ -128,8 +128,8 @@ struct lazy_wants {
 	size_t count;
 	struct fetch_span spans[LAZY_WANTS_MAX];
 };
-/* What is missing of [FROM, TO) of a file; of a whole file, or of a large one its start, and when it
- * is a program or library also its end, which says what it needs. */
+/* What is missing of [FROM, TO) of a file; of a whole file, or of a large one its start, and when
+ * it is a program or library also its end, which says what it needs. */
 void lazy_wants_range(struct lazy_wants *wants, uint32_t inode, uint64_t from, uint64_t to);
 void lazy_wants_file(struct lazy_wants *wants, uint32_t inode, bool program);
 void lazy_wants_flush(struct lazy_wants *wants);

@@ -21,16 +21,16 @@
 #include "image/module-node.h"
 #include "image/module-python.h"
 
-#define LOOK_MAX_BYTES (512u * 1024)	   /* larger files are not looked into */
-#define SCRIPT_MAX_BYTES (64u * 1024)	   /* that has no suffix */
+#define LOOK_MAX_BYTES (512u * 1024)	     /* larger files are not looked into */
+#define SCRIPT_MAX_BYTES (64u * 1024)	     /* that has no suffix */
 #define READING_MAX_BYTES (4u * 1024 * 1024) /* at once */
-#define FILES_MAX 8192u			   /* looked into, in a mount's life */
+#define FILES_MAX 8192u			     /* looked into, in a mount's life */
 #define WANTED_MAX_BYTES (UINT64_C(96) * 1024 * 1024)
 #define FRESH_MAX 1024u
 
 /* A file to be looked into. */
 struct job {
-	struct lazy_request request; /* first: the reading's callback gets it */
+	struct lazy_request request;  /* first: the reading's callback gets it */
 	struct lazy_modules *modules; /* borrowed */
 	uint32_t inode;
 	char *question; /* owned or NULL: see module_wants */
@@ -56,13 +56,13 @@ struct lazy_modules {
 	size_t fresh_count;
 	bool ending;
 	/* the thread's own */
-	struct rootfs_names *names;   /* owned */
-	struct module_python *python; /* owned */
-	struct module_node *node;     /* owned */
-	struct job *begin;	      /* owned list: to be read when there is room */
-	struct asked *asked;	      /* owned, a hash */
+	struct rootfs_names *names;	 /* owned */
+	struct module_python *python;	 /* owned */
+	struct module_node *node;	 /* owned */
+	struct job *begin;		 /* owned list: to be read when there is room */
+	struct asked *asked;		 /* owned, a hash */
 	struct lazy_wants wants, leaves; /* what may lead to more goes first */
-	uint32_t *libraries; /* owned: inodes, to be looked into */
+	uint32_t *libraries;		 /* owned: inodes, to be looked into */
 	size_t library_count, library_capacity;
 	size_t reading; /* bytes */
 	size_t files;
@@ -85,8 +85,7 @@ static void jobs_free(struct job *jobs)
 
 static struct job *job_new(struct lazy_modules *m, uint32_t inode, const char *question)
 {
-	return mem_make(struct job, .modules = m, .inode = inode,
-			.question = mem_strdup(question));
+	return mem_make(struct job, .modules = m, .inode = inode, .question = mem_strdup(question));
 }
 
 /* It is to be read when there is room. */
@@ -366,11 +365,10 @@ static void *run(void *arg)
 
 struct lazy_modules *lazy_modules_new(struct lazy *lazy)
 {
-	struct lazy_modules *m = mem_make(struct lazy_modules, .lazy = lazy,
-					  .mutex = PTHREAD_MUTEX_INITIALIZER,
-					  .changed = PTHREAD_COND_INITIALIZER,
-					  .wants = { .lazy = lazy, .soon = true },
-					  .leaves = { .lazy = lazy });
+	struct lazy_modules *m = mem_make(
+		struct lazy_modules, .lazy = lazy, .mutex = PTHREAD_MUTEX_INITIALIZER,
+		.changed = PTHREAD_COND_INITIALIZER, .wants = { .lazy = lazy, .soon = true },
+		.leaves = { .lazy = lazy });
 	m->runs = pthread_create(&m->thread, NULL, run, m) == 0;
 	return m;
 }

@@ -280,8 +280,7 @@ static int read_start(struct lazy *lazy, struct lazy_request *request, uint32_t 
 		return 1;
 	struct reading *r = mem_make(struct reading, .lazy = lazy, .request = request, .pending = 1,
 				     .quiet = manner != READS, .patient = manner == PATIENTLY,
-				     .inode = inode, .buf = buf, .offset = offset,
-				     .got = there);
+				     .inode = inode, .buf = buf, .offset = offset, .got = there);
 	read_file(r, file, buf, offset);
 	if (!r->pieces) {
 		look_at(r);

@@ -116,17 +116,17 @@ static void ask_package(const struct module_node *node, uint32_t package, bool s
 static bool is_builtin(const char *name)
 {
 	static const char *const names[] = {
-		"assert",	"async_hooks", "buffer", "child_process",
-		"cluster",	"console",     "crypto", "dgram",
-		"dns",		"domain",      "events", "fs",
-		"http",		"http2",       "https",	 "inspector",
-		"module",	"net",	       "os",	 "path",
-		"perf_hooks",	"process",     "stream", "punycode",
-		"querystring",	"readline",    "repl",	 "string_decoder",
-		"timers",	"tls",	       "tty",	 "url",
-		"util",		"v8",	       "vm",	 "worker_threads",
-		"zlib",		"constants",   "sys",	 "diagnostics_channel",
-		"fs/promises",	"path/posix",
+		"assert",      "async_hooks", "buffer", "child_process",
+		"cluster",     "console",     "crypto", "dgram",
+		"dns",	       "domain",      "events", "fs",
+		"http",	       "http2",	      "https",	"inspector",
+		"module",      "net",	      "os",	"path",
+		"perf_hooks",  "process",     "stream", "punycode",
+		"querystring", "readline",    "repl",	"string_decoder",
+		"timers",      "tls",	      "tty",	"url",
+		"util",	       "v8",	      "vm",	"worker_threads",
+		"zlib",	       "constants",   "sys",	"diagnostics_channel",
+		"fs/promises", "path/posix",
 	};
 	for (size_t i = 0; i < N_ELEMENTS(names); i++)
 		if (strcmp(name, names[i]) == 0)

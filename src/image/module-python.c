@@ -197,7 +197,8 @@ static void add_libraries(struct module_python *py, uint32_t lib)
 	static const char prefix[] = "python3";
 	const struct rootfs_inode *dir = rootfs_inode(py->rootfs, lib);
 	for (uint32_t i = rootfs_names_from(py->names, lib, prefix); i < dir->b; i++) {
-		const char *name = rootfs_string(py->rootfs, rootfs_child(py->rootfs, dir, i)->name);
+		const char *name = rootfs_string(py->rootfs,
+						 rootfs_child(py->rootfs, dir, i)->name);
 		if (!str_starts(name, prefix))
 			break;
 		uint32_t found = rootfs_names_dir(py->names, lib, name);
@@ -268,8 +269,18 @@ static bool is_partly_frozen(const struct module_python *py, uint32_t dir)
 static bool is_frozen(const struct module_python *py, uint32_t inode)
 {
 	static const char *const modules[] = {
-		"_collections_abc", "_sitebuiltins", "abc",	  "codecs", "genericpath", "io",
-		"ntpath",	    "os",	     "posixpath", "runpy",  "site",	   "stat",
+		"_collections_abc",
+		"_sitebuiltins",
+		"abc",
+		"codecs",
+		"genericpath",
+		"io",
+		"ntpath",
+		"os",
+		"posixpath",
+		"runpy",
+		"site",
+		"stat",
 		"zipimport",
 	};
 	static const char *const below_importlib[] = { "_bootstrap", "_bootstrap_external",
