@@ -61,21 +61,17 @@ void fetch_want(struct fetcher *f, size_t layer_number, uint32_t span, enum fetc
 		atomic_fetch_add(&f->pending[FETCH_FILL], 1);
 		return;
 	}
-	if (f->prefetch_count == FETCHER_PREFETCH_MAX)
+	struct fetch_ring *ring = &f->prefetch[class == FETCH_SOON    ? 0
+					       : class == FETCH_LATER ? 2
+								      : 1];
+	if (ring->count == FETCHER_PREFETCH_MAX)
 		return;
 	bool is_new = flag_set(layer, span, FETCH_WANTS_PREFETCH);
+	/* it may stand in a later ring, too: there it is nothing when its turn comes */
 	if (!is_new && class != FETCH_SOON)
 		return;
-	/* what stands in the ring already, stands there twice then: the second time it is nothing
-	 */
-	if (class == FETCH_SOON)
-		f->prefetch_first = (f->prefetch_first + FETCHER_PREFETCH_MAX - 1) %
-				    FETCHER_PREFETCH_MAX;
-	size_t at = class == FETCH_SOON
-			    ? f->prefetch_first
-			    : (f->prefetch_first + f->prefetch_count) % FETCHER_PREFETCH_MAX;
-	f->prefetch_count++;
-	f->prefetch[at] = fetch_key(layer_number, span);
+	ring->keys[(ring->first + ring->count++) % FETCHER_PREFETCH_MAX] = fetch_key(layer_number,
+										     span);
 	if (is_new)
 		atomic_fetch_add(&f->pending[FETCH_PREFETCH], 1);
 }
@@ -222,7 +218,7 @@ static void want_near(void *arg, uint32_t span)
 	if (fetch_at_hand(l->f, l->layer, span) || fetch_covering(l->f, l->layer, span))
 		return;
 	(void)flag_set(&l->f->layers[l->layer], span, FETCH_AROUND);
-	fetch_want(l->f, l->layer, span, FETCH_PREFETCH);
+	fetch_want(l->f, l->layer, span, FETCH_LATER);
 }
 
 /* A read that stands alone: what lies near it comes by requests of its own, behind it. */
@@ -357,17 +353,25 @@ static bool worth(struct fetcher *f, uint64_t key, uint8_t flag)
 	return false;
 }
 
-static bool pick_prefetch(struct fetcher *f, struct fetch_run *run)
+static bool pick_prefetch_of(struct fetcher *f, struct fetch_run *run, struct fetch_ring *ring)
 {
-	while (f->prefetch_count) {
-		uint64_t key = f->prefetch[f->prefetch_first];
-		f->prefetch_first = (f->prefetch_first + 1) % FETCHER_PREFETCH_MAX;
-		f->prefetch_count--;
+	while (ring->count) {
+		uint64_t key = ring->keys[ring->first];
+		ring->first = (ring->first + 1) % FETCHER_PREFETCH_MAX;
+		ring->count--;
 		if (!worth(f, key, FETCH_WANTS_PREFETCH))
 			continue;
 		prepare(f, run, key, FETCH_PREFETCH);
 		return true;
 	}
+	return false;
+}
+
+static bool pick_prefetch(struct fetcher *f, struct fetch_run *run)
+{
+	for (size_t i = 0; i < FETCH_RINGS; i++)
+		if (pick_prefetch_of(f, run, &f->prefetch[i]))
+			return true;
 	return false;
 }
 

@@ -121,7 +121,8 @@ int fetcher_new(struct fetcher **out, const struct fetcher_options *options, str
 	f->thread_count = options->threads ? options->threads : THREADS_DEFAULT;
 	if (f->thread_count > THREADS_MAX)
 		f->thread_count = THREADS_MAX;
-	f->prefetch = mem_new(FETCHER_PREFETCH_MAX * sizeof(*f->prefetch));
+	for (size_t i = 0; i < FETCH_RINGS; i++)
+		f->prefetch[i].keys = mem_new(FETCHER_PREFETCH_MAX * sizeof(uint64_t));
 	f->troubles = fetch_troubles_new();
 	f->recent = fetch_recent_new();
 	int r = layers_init(f, err);
@@ -173,7 +174,8 @@ void fetcher_free(struct fetcher *f)
 	pthread_mutex_destroy(&f->mutex);
 	fetch_troubles_free(f->troubles);
 	fetch_recent_free(f->recent);
-	free(f->prefetch);
+	for (size_t i = 0; i < FETCH_RINGS; i++)
+		free(f->prefetch[i].keys);
 	free(f->threads);
 	free(f->layers);
 	free(f);
@@ -224,8 +226,7 @@ static size_t want_some(struct fetcher *f, const struct fetch_span *spans, size_
 	size_t n = count < WANT_AT_ONCE ? count : WANT_AT_ONCE;
 	LOCKED(&f->mutex);
 	for (size_t i = 0; i < n; i++) {
-		/* each goes in front of the one before */
-		const struct fetch_span *span = &spans[class == FETCH_SOON ? n - 1 - i : i];
+		const struct fetch_span *span = &spans[i];
 		/* who recorded them may have seen other tables */
 		if (span->layer >= f->options.layer_count ||
 		    span->span >= f->layers[span->layer].span_count ||

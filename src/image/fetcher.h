@@ -59,7 +59,9 @@ enum fetch_class {
 	FETCH_DEMAND,
 	FETCH_PREFETCH,
 	FETCH_FILL,
-	FETCH_SOON, /* only to ask with: it becomes prefetch */
+	/* only to ask with: they are prefetch then */
+	FETCH_SOON,
+	FETCH_LATER,
 };
 
 struct fetch_span {
@@ -94,7 +96,7 @@ bool fetcher_forget(struct fetcher *fetcher, struct fetch_wait *wait);
  * Get these into the cache some time (spans there already cost nothing); returns at once.  Twice
  * the same span is once.  Prefetch keeps the order, up to FETCHER_PREFETCH_MAX that wait; fill goes
  * by the blob.  FETCH_DEMAND: the caller is about to fetcher_get them one by one; the request for
- * the first takes the others along.  FETCH_SOON: prefetch in front of what waits.
+ * the first takes the others along.  FETCH_SOON, FETCH_LATER: prefetch before and after the rest.
  */
 #define FETCHER_PREFETCH_MAX 65536u
 void fetcher_want(struct fetcher *fetcher, const struct fetch_span *spans, size_t count,

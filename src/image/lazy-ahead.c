@@ -33,43 +33,59 @@
 #define LD_CACHE_MAX_BYTES (4u * 1024 * 1024)
 #define LD_CACHE_TRIES 4u /* entries of one name: other machines' libraries */
 
+/* A file to be looked into; what it needs is asked for in that class. */
+struct entry {
+	uint32_t inode;
+	enum fetch_class class;
+};
+
 struct lazy_ahead {
 	struct lazy *lazy; /* borrowed */
 	pthread_t threads[THREADS];
 	size_t thread_count;
 	pthread_mutex_t mutex; /* guards what follows */
 	pthread_cond_t changed;
-	uint32_t queue[QUEUE_MAX]; /* inodes, a ring */
+	struct entry queue[QUEUE_MAX]; /* a ring */
 	size_t first, count;
 	bool ending;
 	enum { LD_CACHE_UNREAD, LD_CACHE_READING, LD_CACHE_READ } ld_cache_state;
 	/* not guarded */
-	_Atomic uint8_t *seen;	      /* owned: a bit an inode */
+	/* a bit an inode: to be fetched; read by others */
+	_Atomic uint8_t *asked;	      /* owned */
+	_Atomic uint8_t *read;	      /* in the same memory */
 	struct lazy_modules *modules; /* owned; NULL: there is a record */
 	uint8_t *ld_cache;	      /* owned or NULL; set when the state says so */
 	size_t ld_cache_size;
 };
 
+/* For whom things are asked. */
+struct asker {
+	struct lazy_ahead *ahead; /* borrowed */
+	enum fetch_class class;	  /* of what it asks for */
+};
+
 /* A file whose start is on its way. */
 struct arrival {
 	struct lazy_request request; /* first: the reading's callback gets it */
-	struct lazy_ahead *ahead;    /* borrowed */
+	struct asker asker;
 	uint32_t inode;
 	uint8_t byte;
 };
 
-static bool set_seen(struct lazy_ahead *a, uint32_t inode)
+/* Set INODE's bit: was it not? */
+static bool set_bit(_Atomic uint8_t *bits, uint32_t inode)
 {
 	uint8_t bit = (uint8_t)(1u << inode % 8);
-	return !(atomic_fetch_or_explicit(&a->seen[inode / 8], bit, memory_order_relaxed) & bit);
+	return !(atomic_fetch_or_explicit(&bits[inode / 8], bit, memory_order_relaxed) & bit);
 }
 
-static void enter(struct lazy_ahead *a, uint32_t inode)
+static void enter(const struct asker *by, uint32_t inode)
 {
+	struct lazy_ahead *a = by->ahead;
 	LOCKED(&a->mutex);
 	if (a->count == QUEUE_MAX || a->ending)
 		return;
-	a->queue[(a->first + a->count++) % QUEUE_MAX] = inode;
+	a->queue[(a->first + a->count++) % QUEUE_MAX] = (struct entry){ inode, by->class };
 	pthread_cond_broadcast(&a->changed); /* who waits for ld.so.cache does so, too */
 }
 
@@ -79,32 +95,34 @@ static void arrived(struct lazy_request *request, int code, size_t got, const st
 	(void)got;
 	(void)err;
 	if (code == 0)
-		enter(arrival->ahead, arrival->inode);
+		enter(&arrival->asker, arrival->inode);
 }
 
-static void enter_when_here(struct lazy_ahead *a, uint32_t inode)
+static void enter_when_here(const struct asker *by, uint32_t inode)
 {
 	size_t got = 0;
-	struct arrival *arrival = mem_make(struct arrival, .request = { arrived }, .ahead = a,
+	struct arrival *arrival = mem_make(struct arrival, .request = { arrived }, .asker = *by,
 					   .inode = inode);
-	if (lazy_read_patiently(a->lazy, &arrival->request, inode, &arrival->byte, 1, &got) == 1)
+	if (lazy_read_patiently(by->ahead->lazy, &arrival->request, inode, &arrival->byte, 1,
+				&got) == 1)
 		arrived(&arrival->request, 0, got, NULL);
 }
 
 void lazy_ahead_seen(struct lazy *lazy, uint32_t inode, const void *head, size_t size)
 {
 	struct lazy_ahead *a = lazy->ahead;
-	if (!a || size < 4 || !set_seen(a, inode))
+	if (!a || size < 4 || !set_bit(a->read, inode))
 		return;
-	if (memcmp(head, "\177ELF", 4) == 0 || memcmp(head, "#!", 2) == 0)
-		enter(a, inode);
-	else
+	bool elf = memcmp(head, "\177ELF", 4) == 0;
+	if ((elf || memcmp(head, "#!", 2) == 0) && set_bit(a->asked, inode))
+		enter(&(struct asker){ a, FETCH_SOON }, inode);
+	if (!elf)
 		lazy_modules_enter(a->modules, inode);
 }
 
-void lazy_ahead_program(struct lazy *lazy, uint32_t inode)
+void lazy_ahead_program(struct lazy *lazy, uint32_t inode, enum fetch_class class)
 {
-	enter_when_here(lazy->ahead, inode);
+	enter_when_here(&(struct asker){ lazy->ahead, class }, inode);
 }
 
 /* ---- asking */
@@ -156,21 +174,20 @@ void lazy_wants_file(struct lazy_wants *wants, uint32_t inode, bool program)
 void lazy_wants_flush(struct lazy_wants *wants)
 {
 	if (wants->count > 0)
-		fetcher_want(wants->lazy->fetcher, wants->spans, wants->count,
-			     wants->soon ? FETCH_SOON : FETCH_PREFETCH);
+		fetcher_want(wants->lazy->fetcher, wants->spans, wants->count, wants->class);
 	wants->count = 0;
 }
 
 bool lazy_ahead_take(struct lazy *lazy, uint32_t inode)
 {
-	return file_of(lazy, inode) && set_seen(lazy->ahead, inode);
+	return file_of(lazy, inode) && set_bit(lazy->ahead->asked, inode);
 }
 
 /* Ask for a file; false when it was seen before. */
-static bool want_file(struct lazy_ahead *a, uint32_t inode)
+static bool want_file(const struct asker *by, uint32_t inode)
 {
-	struct lazy_wants wants = { .lazy = a->lazy, .soon = true };
-	if (!lazy_ahead_take(a->lazy, inode))
+	struct lazy_wants wants = { .lazy = by->ahead->lazy, .class = by->class };
+	if (!lazy_ahead_take(by->ahead->lazy, inode))
 		return false;
 	lazy_wants_file(&wants, inode, true);
 	lazy_wants_flush(&wants);
@@ -178,26 +195,26 @@ static bool want_file(struct lazy_ahead *a, uint32_t inode)
 }
 
 /* The same by name; it is looked into later. */
-static bool want_path(struct lazy_ahead *a, const char *path)
+static bool want_path(const struct asker *by, const char *path)
 {
 	uint32_t inode;
-	if (rootfs_resolve(a->lazy->rootfs, path, true, &inode, NULL) < 0 ||
-	    !file_of(a->lazy, inode))
+	if (rootfs_resolve(by->ahead->lazy->rootfs, path, true, &inode, NULL) < 0 ||
+	    !file_of(by->ahead->lazy, inode))
 		return false;
-	if (want_file(a, inode))
-		enter_when_here(a, inode);
+	if (want_file(by, inode))
+		enter_when_here(by, inode);
 	return true;
 }
 
 /* NAME in one of the DIRECTORIES, which have colons between them. */
-static bool want_in(struct lazy_ahead *a, const char *directories, const char *name)
+static bool want_in(const struct asker *by, const char *directories, const char *name)
 {
 	while (directories && *directories) {
 		size_t length = strcspn(directories, ":");
 		auto_str path = STR_MAX(PATH_BYTES);
 		str_addn(&path, directories, length);
 		str_addf(&path, "/%s", name);
-		if (!path.failed && length > 0 && want_path(a, str_text(&path)))
+		if (!path.failed && length > 0 && want_path(by, str_text(&path)))
 			return true;
 		directories += length + (directories[length] == ':');
 	}
@@ -260,32 +277,33 @@ static void need_ld_cache(struct lazy_ahead *a)
 	pthread_cond_broadcast(&a->changed);
 }
 
-static void want_library(struct lazy_ahead *a, const struct elf *elf, const char *name)
+static void want_library(const struct asker *by, const struct elf *elf, const char *name)
 {
 	static const char usual[] = "/lib:/usr/lib:/lib64:/usr/lib64:/usr/local/lib:"
 				    "/lib/x86_64-linux-gnu:/usr/lib/x86_64-linux-gnu:"
 				    "/lib/aarch64-linux-gnu:/usr/lib/aarch64-linux-gnu";
 	char path[PATH_BYTES];
 	if (strchr(name, '/')) {
-		(void)want_path(a, name);
+		(void)want_path(by, name);
 		return;
 	}
 	/* libcrypto reads it as soon as it is there */
 	if (str_starts(name, "libcrypto.so"))
-		(void)want_path(a, "/usr/lib/ssl/openssl.cnf");
-	if (want_in(a, elf->run_path, name))
+		(void)want_path(by, "/usr/lib/ssl/openssl.cnf");
+	if (want_in(by, elf->run_path, name))
 		return;
-	need_ld_cache(a);
-	for (size_t i = 0; a->ld_cache && i < LD_CACHE_TRIES; i++) {
-		if (!elf_cached_library(a->ld_cache, a->ld_cache_size, name, i, path, sizeof(path)))
+	need_ld_cache(by->ahead);
+	for (size_t i = 0; by->ahead->ld_cache && i < LD_CACHE_TRIES; i++) {
+		if (!elf_cached_library(by->ahead->ld_cache, by->ahead->ld_cache_size, name, i,
+					path, sizeof(path)))
 			break;
-		if (want_path(a, path))
+		if (want_path(by, path))
 			return;
 	}
-	(void)want_in(a, usual, name);
+	(void)want_in(by, usual, name);
 }
 
-static void look_into_program(struct lazy_ahead *a, struct file_input *input)
+static void look_into_program(const struct asker *by, struct file_input *input)
 {
 	struct elf elf;
 	struct err err = { 0 };
@@ -293,15 +311,15 @@ static void look_into_program(struct lazy_ahead *a, struct file_input *input)
 		log_debug("inode %u: %s", input->inode, err_text(&err));
 		return;
 	}
-	struct lazy_wants wants = { .lazy = a->lazy, .soon = true };
+	struct lazy_wants wants = { .lazy = by->ahead->lazy, .class = by->class };
 	for (size_t i = 0; i < elf.range_count; i++)
 		lazy_wants_range(&wants, input->inode, elf.ranges[i].offset,
 				 elf.ranges[i].offset + elf.ranges[i].size);
 	lazy_wants_flush(&wants);
 	if (elf.interpreter)
-		(void)want_path(a, elf.interpreter);
+		(void)want_path(by, elf.interpreter);
 	for (size_t i = 0; i < elf.needed_count; i++)
-		want_library(a, &elf, elf.needed[i]);
+		want_library(by, &elf, elf.needed[i]);
 	elf_release(&elf);
 }
 
@@ -314,67 +332,69 @@ static const char *search_path(const struct lazy *lazy)
 	return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 }
 
-static void want_command(struct lazy_ahead *a, const char *name)
+static void want_command(const struct asker *by, const char *name)
 {
 	if (strchr(name, '/'))
-		(void)want_path(a, name);
+		(void)want_path(by, name);
 	else
-		(void)want_in(a, search_path(a->lazy), name);
+		(void)want_in(by, search_path(by->ahead->lazy), name);
 }
 
 /* "#!/usr/bin/env python3": both words are programs. */
-static void look_into_script(struct lazy_ahead *a, char *line)
+static void look_into_script(const struct asker *by, char *line)
 {
 	line[strcspn(line, "\n")] = '\0';
 	char *word = line + strspn(line, " \t");
 	size_t length = strcspn(word, " \t");
 	char *argument = word + length + strspn(word + length, " \t");
 	word[length] = '\0';
-	want_command(a, word);
+	want_command(by, word);
 	argument[strcspn(argument, " \t")] = '\0';
 	if (str_ends(word, "/env") && argument[0] != '\0' && argument[0] != '-')
-		want_command(a, argument);
+		want_command(by, argument);
 }
 
-static void look_into(struct lazy_ahead *a, uint32_t inode)
+static void look_into(const struct asker *by, uint32_t inode)
 {
-	struct file_input input = file_input(a->lazy, inode);
+	struct file_input input = file_input(by->ahead->lazy, inode);
 	auto_free char *head = mem_new(HEAD_BYTES + 1);
 	size_t size = input.base.size < HEAD_BYTES ? (size_t)input.base.size : HEAD_BYTES;
 	if (input_read(&input.base, head, size, 0, NULL) < 0)
 		return;
-	lazy_modules_enter(a->modules, inode);
-	if (size > 4 && memcmp(head, "\177ELF", 4) == 0)
-		look_into_program(a, &input);
-	else if (size > 2 && memcmp(head, "#!", 2) == 0)
-		look_into_script(a, head + 2);
+	/* what a script imports is looked at when it is really read: that is much */
+	if (size > 4 && memcmp(head, "\177ELF", 4) == 0) {
+		look_into_program(by, &input);
+		lazy_modules_enter(by->ahead->modules, inode);
+	} else if (size > 2 && memcmp(head, "#!", 2) == 0) {
+		look_into_script(by, head + 2);
+	}
 }
 
 /* ---- the thread */
 
-static void want_words(struct lazy_ahead *a, const struct config_list *list, bool program)
+static void want_words(const struct asker *by, const struct config_list *list, bool program)
 {
-	const char *home = a->lazy->image->config.working_dir;
+	const char *home = by->ahead->lazy->image->config.working_dir;
 	for (size_t i = 0; i < list->count; i++) {
 		const char *item = list->items[i];
 		if (program && i == 0 && !strchr(item, '/'))
-			want_command(a, item);
+			want_command(by, item);
 		else if (item[0] == '/')
-			(void)want_path(a, item);
+			(void)want_path(by, item);
 		else
-			(void)want_in(a, home && *home ? home : "/", item);
+			(void)want_in(by, home && *home ? home : "/", item);
 	}
 }
 
 /* What any container's start reads, and what this image's first process is. */
-static void want_first_process(struct lazy_ahead *a)
+static void want_first_process(const struct asker *by)
 {
 	static const char *const usual[] = { "/etc/passwd", "/etc/group", LD_CACHE, "/bin/sh" };
-	const struct config *config = &a->lazy->image->config;
+	const struct config *config = &by->ahead->lazy->image->config;
 	for (size_t i = 0; i < N_ELEMENTS(usual); i++)
-		(void)want_path(a, usual[i]);
-	want_words(a, &config->entrypoint, true);
-	want_words(a, &config->cmd, config->entrypoint.count == 0);
+		(void)want_path(by, usual[i]);
+	want_words(by, &config->entrypoint, true);
+	want_words(by, &config->cmd, config->entrypoint.count == 0);
 }
 
 static void learn_neighbours(struct lazy *lazy)
@@ -383,14 +403,14 @@ static void learn_neighbours(struct lazy *lazy)
 		fetcher_know(lazy->fetcher, i, fetch_near_new(lazy->layers[i].table));
 }
 
-static bool next(struct lazy_ahead *a, uint32_t *inode)
+static bool next(struct lazy_ahead *a, struct entry *entry)
 {
 	LOCKED(&a->mutex);
 	while (!a->ending && a->count == 0)
 		pthread_cond_wait(&a->changed, &a->mutex);
 	if (a->ending)
 		return false;
-	*inode = a->queue[a->first];
+	*entry = a->queue[a->first];
 	a->first = (a->first + 1) % QUEUE_MAX;
 	a->count--;
 	return true;
@@ -399,9 +419,9 @@ static bool next(struct lazy_ahead *a, uint32_t *inode)
 static void *look_on(void *arg)
 {
 	struct lazy_ahead *a = arg;
-	uint32_t inode;
-	while (next(a, &inode))
-		look_into(a, inode);
+	struct entry entry;
+	while (next(a, &entry))
+		look_into(&(struct asker){ a, entry.class }, entry.inode);
 	return NULL;
 }
 
@@ -409,19 +429,22 @@ static void *begin(void *arg)
 {
 	struct lazy_ahead *a = arg;
 	if (a->lazy->record.known == 0)
-		want_first_process(a);
+		want_first_process(&(struct asker){ a, FETCH_SOON });
 	learn_neighbours(a->lazy);
 	return look_on(a);
 }
 
 void lazy_ahead_start(struct lazy *lazy)
 {
-	void *seen = NULL;
-	if (lazy->ahead || mem_try(&seen, rootfs_inode_count(lazy->rootfs) / 8 + 1, 1, NULL) < 0)
+	size_t bytes = rootfs_inode_count(lazy->rootfs) / 8 + 1;
+	void *bits = NULL;
+	if (lazy->ahead || mem_try(&bits, bytes, 2, NULL) < 0)
 		return;
-	struct lazy_ahead *a = mem_make(struct lazy_ahead, .lazy = lazy, .seen = seen,
+	struct lazy_ahead *a = mem_make(struct lazy_ahead, .lazy = lazy,
 					.mutex = PTHREAD_MUTEX_INITIALIZER,
 					.changed = PTHREAD_COND_INITIALIZER);
+	a->asked = bits;
+	a->read = a->asked + bytes;
 	lazy->ahead = a;
 	/* what a record says is fetched already, and is better than any guess */
 	if (lazy->record.known == 0)
@@ -464,6 +487,6 @@ void lazy_ahead_free(struct lazy *lazy)
 	pthread_mutex_destroy(&a->mutex);
 	lazy_modules_free(a->modules);
 	free(a->ld_cache);
-	free(a->seen);
+	free(a->asked);
 	free(a);
 }

@@ -115,16 +115,16 @@ void lazy_ahead_seen(struct lazy *lazy, uint32_t inode, const void *head, size_t
 /* A file shall be fetched ahead: true for who is the first to say so. */
 bool lazy_ahead_take(struct lazy *lazy, uint32_t inode);
 /* A program or library that was taken: what it needs will be read, too. */
-void lazy_ahead_program(struct lazy *lazy, uint32_t inode);
+void lazy_ahead_program(struct lazy *lazy, uint32_t inode, enum fetch_class class);
 void lazy_ahead_stop(struct lazy *lazy); /* it begins nothing more */
 void lazy_ahead_join(struct lazy *lazy); /* before the fetcher goes: its thread reads */
 void lazy_ahead_free(struct lazy *lazy); /* after it: reads that end call lazy_ahead_seen */
 
-/* Spans to be fetched ahead, collected to be asked for together; zeroed but for LAZY. */
+/* Spans to be fetched ahead, collected to be asked for together; zeroed but for LAZY and CLASS. */
 #define LAZY_WANTS_MAX 512u
 struct lazy_wants {
 	struct lazy *lazy; /* borrowed */
-	bool soon;	   /* in front of what waits */
+	enum fetch_class class;
 	size_t count;
 	struct fetch_span spans[LAZY_WANTS_MAX];
 };

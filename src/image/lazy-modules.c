@@ -60,7 +60,7 @@ struct lazy_modules {
 	struct module_python *python;	 /* owned */
 	struct module_node *node;	 /* owned */
 	struct job *begin;		 /* owned list: to be read when there is room */
-	struct asked *asked;		 /* owned, a hash */
+	struct asked *asked;		 /* owned, a hash: of what was begun */
 	struct lazy_wants wants, leaves; /* what may lead to more goes first */
 	uint32_t *libraries;		 /* owned: inodes, to be looked into */
 	size_t library_count, library_capacity;
@@ -240,9 +240,10 @@ static void begin(struct lazy_modules *m, struct job *job)
 {
 	void *data = NULL;
 	size_t got = 0;
-	if (!job->question)
+	bool known = !job->question && !note_asked(m, job->inode, "");
+	if (!known && !job->question)
 		start_interpreter(m, job->inode);
-	if (m->files >= FILES_MAX || !may_import(m, job)) {
+	if (known || m->files >= FILES_MAX || !may_import(m, job)) {
 		job_free(job);
 		return;
 	}
@@ -340,7 +341,7 @@ static void flush(struct lazy_modules *m)
 	lazy_wants_flush(&m->wants);
 	lazy_wants_flush(&m->leaves);
 	for (size_t i = 0; i < m->library_count; i++)
-		lazy_ahead_program(m->lazy, m->libraries[i]);
+		lazy_ahead_program(m->lazy, m->libraries[i], FETCH_LATER);
 	m->library_count = 0;
 }
 
@@ -365,10 +366,11 @@ static void *run(void *arg)
 
 struct lazy_modules *lazy_modules_new(struct lazy *lazy)
 {
-	struct lazy_modules *m = mem_make(
-		struct lazy_modules, .lazy = lazy, .mutex = PTHREAD_MUTEX_INITIALIZER,
-		.changed = PTHREAD_COND_INITIALIZER, .wants = { .lazy = lazy, .soon = true },
-		.leaves = { .lazy = lazy });
+	struct lazy_modules *m = mem_make(struct lazy_modules, .lazy = lazy,
+					  .mutex = PTHREAD_MUTEX_INITIALIZER,
+					  .changed = PTHREAD_COND_INITIALIZER,
+					  .wants = { .lazy = lazy, .class = FETCH_PREFETCH },
+					  .leaves = { .lazy = lazy, .class = FETCH_LATER });
 	m->runs = pthread_create(&m->thread, NULL, run, m) == 0;
 	return m;
 }
