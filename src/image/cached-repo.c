@@ -17,6 +17,7 @@
 
 #define MEDIA_TYPE_MAX_BYTES 256
 #define NAME_VALUE_MAX_BYTES 256
+#define EXPECTED_REQUESTS 8 /* at once, behind a new manifest: its config, tables of its layers */
 
 struct cached_repo {
 	struct repo base;
@@ -150,6 +151,7 @@ static int cached_resolve(struct repo *repo, const struct ref *ref, struct docum
 		return 0;
 	bool recalled = recall(c, ref, &known, &when);
 	repo_hurry(c->under, recalled);
+	repo_expect(c->under, recalled ? 0 : EXPECTED_REQUESTS);
 	int r = repo_resolve(c->under, ref, out, &why);
 	repo_hurry(c->under, false);
 	if (r < 0 && is_away(r) && recalled) {

@@ -116,15 +116,21 @@ static int find_top(struct image *image, unsigned flags, struct err *err)
 	return r;
 }
 
+static struct platform wanted_platform(const struct image_options *options)
+{
+	struct platform wanted;
+	platform_host(&wanted);
+	if (options->platform)
+		wanted = *options->platform;
+	return wanted;
+}
+
 static int read_image(struct image *image, const struct image_options *options, unsigned flags,
 		      struct err *err)
 {
 	if (flags & IMAGE_NO_PLATFORM)
 		return 0;
-	struct platform wanted;
-	platform_host(&wanted);
-	if (options->platform)
-		wanted = *options->platform;
+	const struct platform wanted = wanted_platform(options);
 	int r = find_manifest(image, &wanted, err);
 	if (r < 0)
 		return r;
@@ -158,6 +164,14 @@ int image_open_in(struct image **out, struct repo *repo, const struct ref *ref,
 		return name_it(r, ref, false, err);
 	*out = TAKE(image);
 	return 0;
+}
+
+int image_read_config(struct image *image, const struct image_options *options, unsigned flags,
+		      struct err *err)
+{
+	const struct platform wanted = wanted_platform(options);
+	int r = read_config(image, &wanted, flags, err);
+	return r < 0 ? name_it(r, &image->ref, false, err) : 0;
 }
 
 int image_open(struct image **out, const struct ref *ref, const struct image_options *options,

@@ -47,6 +47,12 @@ MUST_USE int image_open(struct image **out, const struct ref *ref,
  * IMAGE_BORROW_REPO says otherwise. */
 MUST_USE int image_open_in(struct image **out, struct repo *repo, const struct ref *ref,
 			   const struct image_options *options, unsigned flags, struct err *err);
+/*
+ * What IMAGE_NO_CONFIG left out, with the same options and FLAGS: the config.  Only then diffIDs
+ * are known.
+ */
+MUST_USE int image_read_config(struct image *image, const struct image_options *options,
+			       unsigned flags, struct err *err);
 void image_free(struct image *image);
 
 /* Counters for the image's layers, all waiting. */

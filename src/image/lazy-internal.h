@@ -2,6 +2,7 @@
  * What the parts of a lazily opened image share:
  *
  *	lazy-open.c	the order of opening, and the end
+ *	lazy-config.c	the config, fetched beside that
  *	lazy-table.c	a table for each layer: cached, found or scanned
  *	lazy-tree.c	the layers' tables merged, or the tree of the last time
  *	lazy-read.c	bytes of files; what takes too long
@@ -51,11 +52,22 @@ struct record {
 	uint64_t end_ms;   /* when it is saved; set before ON */
 };
 
+/* The config on its way; see lazy-config.c. */
+struct late_config {
+	enum { CONFIG_COMING, CONFIG_HERE, CONFIG_FAILED } state; /* guarded by the mutex of lazy */
+	bool runs;						  /* the thread */
+	pthread_t thread;
+	int code; /* set with the state */
+	struct err err;
+};
+
 struct lazy {
 	struct lazy_options options; /* strings in it are not used after lazy_open */
 	struct image *image;	     /* owned */
 	bool is_cached;		     /* image->repo is of cached_repo_new */
-	struct lazy_layer *layers;   /* owned */
+	bool config_is_late;	     /* image->config is empty until lazy_config_wait says 0 */
+	struct late_config config;
+	struct lazy_layer *layers; /* owned */
 	size_t layer_count;
 	uint32_t *of_layer;	       /* owned; by layer of the image: its number in LAYERS */
 	atomic_bool stop;	       /* while opening: a layer failed; later: it ends */
@@ -77,6 +89,12 @@ struct lazy {
 	bool clock_runs, fill_runs;
 	pthread_t clock, fill;
 };
+
+/* lazy-config.c: once each start and end, or neither; when start has returned, anybody may wait. */
+void lazy_config_start(struct lazy *lazy);
+bool lazy_config_is_here(struct lazy *lazy);
+MUST_USE int lazy_config_wait(struct lazy *lazy, struct err *err); /* -ECANCELED: end says why */
+MUST_USE int lazy_config_end(struct lazy *lazy, struct err *err);
 
 /* lazy-table.c */
 MUST_USE int lazy_find_tables(struct lazy *lazy, struct err *err);

@@ -41,18 +41,19 @@ static int open_image(struct lazy *lazy, const struct ref *ref, struct err *err)
 		return r;
 	if (lazy->is_cached)
 		repo = cached_repo_new(repo, lazy->options.cache, ref);
-	return image_open_in(&lazy->image, repo, ref, options, 0, err);
+	/* layers on disk may be known by their diffIDs only, and cost no round trip */
+	lazy->config_is_late = lazy->is_cached;
+	return image_open_in(&lazy->image, repo, ref, options,
+			     lazy->config_is_late ? IMAGE_NO_CONFIG : 0, err);
 }
 
-/* The layer before number I that is the same blob and the same tar, or the count so far. */
+/* The layer before number I that is the same blob, or the count so far; see lazy-config.c. */
 static uint32_t find_same(const struct lazy *lazy, size_t i)
 {
 	const struct image *image = lazy->image;
 	uint32_t n = 0;
 	for (; n < lazy->layer_count; n++) {
-		size_t other = lazy->layers[n].number;
-		if (digest_equal(lazy->layers[n].key, scan_layer_key(image, i)) &&
-		    digest_equal(&image->config.diff_ids[other], &image->config.diff_ids[i]))
+		if (digest_equal(lazy->layers[n].key, scan_layer_key(image, i)))
 			break;
 	}
 	return n;

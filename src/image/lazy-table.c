@@ -157,6 +157,9 @@ static int look_for_table(struct lazy *lazy, struct lazy_layer *layer, struct er
 		.exact = lazy->options.exact,
 	};
 	int r = find_table(&find, &data, &size, &trust, &refused, &why);
+	int config = lazy_config_wait(lazy, err);
+	if (config < 0)
+		return config;
 	/* who cannot give ranges can still give the whole; a table full of nonsense is none */
 	if (r == -EOPNOTSUPP || r == -EBADMSG || r == -E2BIG) {
 		refuse(layer, &why);
@@ -288,6 +291,28 @@ static bool may_wait(const struct lazy *lazy)
 	return false;
 }
 
+/* Can a range of its blob bring a table? */
+static bool can_ask(const struct lazy *lazy, const struct descriptor *d)
+{
+	return !lazy->options.offline && !is_small(lazy, d) && d->size != UINT64_MAX &&
+	       digest_known(&d->digest) && lazy->options.least < TRUST_VERIFIED;
+}
+
+/* Without the config: where nothing but a table in the blob can serve. */
+static bool is_asked_early(struct lazy *lazy, const struct lazy_layer *layer)
+{
+	return can_ask(lazy, layer->descriptor) && !lazy_config_is_here(lazy) &&
+	       !table_store_has(lazy->options.cache, lazy->image, layer->number);
+}
+
+static int ask(struct lazy *lazy, struct lazy_layer *layer, struct err *err)
+{
+	int r = look_for_table(lazy, layer, err);
+	return r < 0 && r != -ECANCELED ? err_wrap(err, r, "layer %zu of '%s'", layer->number + 1,
+						   lazy->image->repo->name)
+					: r;
+}
+
 static int find_one(void *arg, size_t task, struct err *err)
 {
 	const struct search *search = arg;
@@ -297,20 +322,17 @@ static int find_one(void *arg, size_t task, struct err *err)
 	const atomic_bool *cancel = lazy->options.cancel;
 	if (cancel && atomic_load(cancel))
 		return err_set(err, ECANCELED, "stopped");
-	if (use_cached(lazy, layer))
-		return 0;
+	if (is_asked_early(lazy, layer))
+		return ask(lazy, layer, err);
+	int r = lazy_config_wait(lazy, err);
+	if (r < 0 || use_cached(lazy, layer))
+		return r;
 	if (lazy->options.offline)
 		return err_set(err, EAGAIN, "layer %zu has no table in the cache",
 			       layer->number + 1);
 	if (is_small(lazy, d))
 		return search->at_once ? scan_into(lazy, layer, NULL, err) : 0;
-	if (d->size == UINT64_MAX || !digest_known(&d->digest) ||
-	    lazy->options.least == TRUST_VERIFIED)
-		return 0;
-	int r = look_for_table(lazy, layer, err);
-	return r < 0 ? err_wrap(err, r, "layer %zu of '%s'", layer->number + 1,
-				lazy->image->repo->name)
-		     : 0;
+	return can_ask(lazy, d) ? ask(lazy, layer, err) : 0;
 }
 
 /* --- both --- */
@@ -343,7 +365,10 @@ int lazy_find_tables(struct lazy *lazy, struct err *err)
 	/* they wait for the network, not for a core */
 	unsigned least = lazy->options.exact ? 16 : 8;
 	unsigned jobs = lazy->options.jobs > least ? lazy->options.jobs : least;
-	int r = parallel_run(&parallel, parallel_threads(jobs, lazy->layer_count), err);
+	lazy_config_start(lazy);
+	int found = parallel_run(&parallel, parallel_threads(jobs, lazy->layer_count), err);
+	int r = lazy_config_end(lazy, err);
+	r = r < 0 ? r : found;
 	if (r == 0)
 		r = scan_missing(lazy, true, err);
 	return r == 0 ? open_spans(lazy, err) : r;

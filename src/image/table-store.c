@@ -57,6 +57,16 @@ bool table_store_get(struct stored_table *out, struct cache *cache, const struct
 	return true;
 }
 
+bool table_store_has(struct cache *cache, const struct image *image, size_t layer)
+{
+	struct cache_map map = { 0 };
+	if (cache_get(cache, CACHE_TABLE, scan_layer_key(image, layer), &map, NULL) < 0)
+		return false;
+	bool has = map.data;
+	cache_map_release(&map);
+	return has;
+}
+
 void table_store_put(struct cache *cache, const struct image *image, size_t layer,
 		     const void *table, size_t size, enum trust trust)
 {

@@ -31,6 +31,8 @@ void stored_table_release(struct stored_table *stored);
  */
 bool table_store_get(struct stored_table *out, struct cache *cache, const struct image *image,
 		     size_t layer, enum trust least);
+/* Is there anything that table_store_get would look at?  Needs no config. */
+bool table_store_has(struct cache *cache, const struct image *image, size_t layer);
 /* A cache that does not take it is a loss of time only; said in a debug line. */
 void table_store_put(struct cache *cache, const struct image *image, size_t layer,
 		     const void *table, size_t size, enum trust trust);

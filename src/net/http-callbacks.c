@@ -87,7 +87,21 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
 		note_refused(t, &addr->addr, addr->addrlen);
 		return CURL_SOCKET_BAD;
 	}
+	struct spares *spares = &t->http->spares;
+	uint64_t now = http_now_ms();
+	t->spare_fd = spares_take(spares, &addr->addr, addr->addrlen, now);
+	spares_open(spares, t->spares, &addr->addr, addr->addrlen, now);
+	t->spares = 0;
+	if (t->spare_fd >= 0)
+		return t->spare_fd;
 	return socket(addr->family, addr->socktype | SOCK_CLOEXEC, addr->protocol);
+}
+
+static int on_opened(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+	(void)purpose;
+	const struct http_transfer *t = arg;
+	return fd == t->spare_fd ? CURL_SOCKOPT_ALREADY_CONNECTED : CURL_SOCKOPT_OK;
 }
 
 /*
@@ -125,6 +139,8 @@ bool http_callbacks(struct http_transfer *t)
 	       curl_easy_setopt(easy, CURLOPT_WRITEDATA, t) == CURLE_OK &&
 	       curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open) == CURLE_OK &&
 	       curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, t) == CURLE_OK &&
+	       curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_opened) == CURLE_OK &&
+	       curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, t) == CURLE_OK &&
 	       curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_ready) == CURLE_OK &&
 	       curl_easy_setopt(easy, CURLOPT_PREREQDATA, t) == CURLE_OK;
 }

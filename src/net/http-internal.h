@@ -23,6 +23,7 @@
 #include "net/http.h"
 #include "net/http-upload.h"
 #include "net/proxy.h"
+#include "net/spares.h"
 #include "net/stall.h"
 #include "net/trust.h"
 
@@ -41,6 +42,7 @@ struct http {
 	unsigned low_speed_ms;	     /* constant */
 	pthread_t thread;
 	struct http_transfer *active; /* the thread's: list of transfers that run */
+	struct spares spares;	      /* the thread's */
 
 	pthread_mutex_t mutex;	     /* guards asked and stop, and wishes of transfers */
 	struct http_transfer *asked; /* borrowed: list of transfers with wishes, newest first */
@@ -87,6 +89,8 @@ struct http_transfer {
 	/* the thread's */
 	struct http_transfer *next, *previous; /* borrowed: neighbours in http->active */
 	bool attached;
+	unsigned spares;   /* connections to open with its first one */
+	int spare_fd;	   /* the connection that was open already, or -1; libcurl's */
 	bool by_directory; /* it trusts what the system's directory has, not yet the bundle */
 	struct stall stall;
 	char curl_text[CURL_ERROR_SIZE]; /* also the owner's, once done */

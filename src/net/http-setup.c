@@ -146,6 +146,7 @@ static int set_tls(struct http_transfer *t, const struct http_tls *tls, struct e
 
 static int set_times(struct http_transfer *t, const struct http_request *request, struct err *err)
 {
+	t->spares = request->spares;
 	t->total_timeout_ms = request->total_timeout_ms;
 	t->low_speed_ms = request->low_speed_seconds ? request->low_speed_seconds * 1000
 						     : t->http->low_speed_ms;

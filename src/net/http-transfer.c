@@ -31,7 +31,7 @@ static void release(struct http_transfer *t)
 static struct http_transfer *make(struct http *http, struct http_group *group)
 {
 	struct http_transfer *t = mem_make(struct http_transfer, .http = http, .group = group,
-					   .blob = STR_MAX(TRUST_MAX_BYTES));
+					   .spare_fd = -1, .blob = STR_MAX(TRUST_MAX_BYTES));
 	pthread_condattr_t attributes;
 	pthread_condattr_init(&attributes);
 	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);

@@ -151,9 +151,10 @@ static void reap(struct http *http)
 static int check_active(struct http *http)
 {
 	uint64_t wait_ms = IDLE_MS;
-	if (!http->active)
+	if (!http->active && http->spares.count == 0)
 		return (int)wait_ms;
 	uint64_t now = http_now_ms();
+	spares_expire(&http->spares, now, &wait_ms);
 	struct http_transfer *next;
 	for (struct http_transfer *t = http->active; t; t = next) {
 		next = t->next;
@@ -212,6 +213,7 @@ static int start_thread(struct http *http)
 
 static void release(struct http *http)
 {
+	spares_release(&http->spares);
 	curl_multi_cleanup(http->multi);
 	curl_global_cleanup();
 	pthread_mutex_destroy(&http->mutex);

@@ -61,7 +61,9 @@ struct http_request {
 	bool fresh_connection;	    /* do not use one that is open: what came on it was bad */
 	unsigned total_timeout_ms;  /* 0: none (blobs); small answers have one */
 	unsigned low_speed_seconds; /* 0: that of the options; longer for what a server works on */
-	struct http_group *group;   /* borrowed until the transfer is freed; NULL: none */
+	unsigned spares; /* when it needs a new connection: so many more are opened meanwhile to
+			    the same address, for requests that follow within seconds */
+	struct http_group *group; /* borrowed until the transfer is freed; NULL: none */
 };
 
 MUST_USE int http_new(struct http **out, const struct http_options *options, struct err *err);

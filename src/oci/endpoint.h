@@ -49,6 +49,7 @@ struct endpoint {
 	atomic_bool is_open;   /* /v2/ wants no credential; changes once */
 	atomic_bool no_ranges; /* ranges are of no use here; changes once */
 	atomic_bool hurried;   /* repo_hurry */
+	atomic_uint expected;  /* repo_expect: connections to open with the next request's */
 };
 
 struct endpoint_options {

@@ -232,6 +232,15 @@ static void registry_hurry(struct repo *repo, bool on)
 		atomic_store(&registry->endpoints[i]->hurried, on);
 }
 
+static void registry_expect(struct repo *repo, unsigned requests)
+{
+	struct registry *registry = registry_of(repo);
+	struct endpoint *endpoint = registry->endpoints[first_endpoint(registry)];
+	/* the one that finds out whether it is http costs a connection */
+	bool unknown = atomic_load(&endpoint->scheme) == ENDPOINT_UNKNOWN;
+	atomic_store(&endpoint->expected, requests + unknown);
+}
+
 static struct repo_counts registry_counts(struct repo *repo)
 {
 	const struct http_counts counts = http_group_counts(registry_of(repo)->group);
@@ -329,6 +338,7 @@ int registry_open(struct repo **out, const struct ref *ref, const struct repo_op
 		.abort = registry_abort,
 		.pause = registry_pause,
 		.hurry = registry_hurry,
+		.expect = registry_expect,
 		.counts = registry_counts,
 		.free = registry_free,
 	};

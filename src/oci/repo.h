@@ -42,6 +42,7 @@ struct repo_ops {
 	void (*abort)(struct repo *);
 	bool (*pause)(struct repo *, unsigned ms);
 	void (*hurry)(struct repo *, bool);
+	void (*expect)(struct repo *, unsigned);
 	struct repo_counts (*counts)(struct repo *);
 };
 
@@ -117,6 +118,11 @@ void repo_counts(struct repo *repo, struct repo_counts *out);
  * manifests are not asked for again and again.
  */
 void repo_hurry(struct repo *repo, bool on);
+/*
+ * Behind the next request others will come, so many at once: their connections are opened with its
+ * own.  A hint, and once.
+ */
+void repo_expect(struct repo *repo, unsigned requests);
 
 void repo_free(struct repo *repo);
 DEFINE_AUTO(repo)

@@ -121,6 +121,7 @@ static int send(struct http_transfer **out, struct endpoint *endpoint,
 		.total_timeout_ms = request->timeout_ms,
 		.low_speed_seconds = request->low_speed_seconds,
 		.group = endpoint->group,
+		.spares = ours ? atomic_exchange(&endpoint->expected, 0) : 0,
 	};
 	int r = request->body ? set_body(&sent, request->body, &stream, err) : 0;
 	if (r == 0)

@@ -340,6 +340,26 @@ static void test_http_opens_a_fresh_connection(void **state)
 	assert_int_equal(f->server->connections, 3);
 }
 
+/* Each of these wants a connection of its own, and finds one that was opened with the first. */
+static void test_http_takes_spare_connections(void **state)
+{
+	struct fixture *f = *state;
+	auto_free char *url = url_of(f, "/hello");
+	for (unsigned i = 0; i < 6; i++) {
+		const struct http_request request = { .method = "GET",
+						      .url = url,
+						      .spares = i == 0 ? 3 : 0,
+						      .fresh_connection = true };
+		AUTO(http_transfer) t = NULL;
+		assert_int_equal(http_open(&t, f->http, &request, NULL), 0);
+		auto_free char *body = read_all(t);
+		assert_string_equal(body, "hello");
+		for (int waits = 0; f->server->connections < 4 && waits < 1000; waits++)
+			(void)usleep(10000);
+		assert_int_equal(f->server->connections, i < 4 ? 4 : i + 1);
+	}
+}
+
 static void test_http_open_refuses_bad_requests(void **state)
 {
 	struct fixture *f = *state;
@@ -460,6 +480,7 @@ int main(void)
 		TEST(test_http_follows_nothing_and_answers_no_challenge),
 		TEST(test_http_sends_what_was_asked_and_no_more),
 		TEST(test_http_reuses_connections),
+		TEST(test_http_takes_spare_connections),
 		TEST(test_http_survives_a_silent_close),
 		TEST(test_http_opens_a_fresh_connection),
 		TEST(test_http_open_refuses_bad_requests),

@@ -23,6 +23,7 @@
 #define MIB (1024u * 1024)
 #define SCRIPTS_MAX 32
 #define STALL_MS 10
+#define LATE_MAX_MS 10000
 
 static struct scene {
 	struct lab *lab;
@@ -33,7 +34,10 @@ static struct scene {
 	char name[64];
 	atomic_bool stalls; /* blobs wait until this is unset */
 	atomic_bool no_ranges;
-	_Atomic unsigned blobs; /* asked for */
+	atomic_bool late_config; /* the config waits for somebody to ask for a layer */
+	atomic_bool no_config, config_was_first;
+	_Atomic unsigned blobs;	 /* asked for */
+	_Atomic unsigned layers; /* of them */
 } scene;
 
 /* --- the registry --- */
@@ -72,6 +76,31 @@ static bool serve_tag(struct script_client *client)
 	return say_file(client, str_text(&path), "application/vnd.oci.image.manifest.v1+json");
 }
 
+/* Of a layout: "{" is how JSON begins, and no layer. */
+static bool is_config(const char *path)
+{
+	char first = 0;
+	auto_close int fd = openat(scene.lab->layout_fd, path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(read(fd, &first, 1), 1);
+	return first == '{';
+}
+
+static void rest(void)
+{
+	nanosleep(&(const struct timespec){ .tv_nsec = STALL_MS * 1000000 }, NULL);
+}
+
+/* False: it was not served. */
+static bool serve_config(struct script_client *client, const char *path)
+{
+	for (int i = 0; scene.late_config && scene.layers == 0 && i < LATE_MAX_MS; i += STALL_MS)
+		rest();
+	scene.config_was_first = scene.layers == 0;
+	if (scene.no_config)
+		return script_say(client, "HTTP/1.1 404 gone\r\nContent-Length: 0\r\n\r\n");
+	return say_file(client, path, "application/octet-stream");
+}
+
 static bool serve_blob(struct script_client *client)
 {
 	char hex[65] = "";
@@ -81,7 +110,10 @@ static bool serve_blob(struct script_client *client)
 	str_addf(&path, "blobs/sha256/%s", hex);
 	scene.blobs++;
 	while (scene.stalls)
-		nanosleep(&(const struct timespec){ .tv_nsec = STALL_MS * 1000000 }, NULL);
+		rest();
+	if (is_config(str_text(&path)))
+		return serve_config(client, str_text(&path));
+	scene.layers++;
 	return say_file(client, str_text(&path), "application/octet-stream");
 }
 
@@ -103,10 +135,9 @@ static void list_scripts(void)
 
 /* --- the scene: one image of one layer --- */
 
-static int scene_make(void **state)
+static int scene_make_with(const char *const *annotations)
 {
 	void *lab = NULL;
-	(void)state;
 	if (lab_make(&lab) < 0)
 		return -1;
 	memset(&scene, 0, sizeof(scene));
@@ -116,13 +147,29 @@ static int scene_make(void **state)
 	add_bytes_file(&tar, "text", &scene.text);
 	add_end(&tar);
 	struct image_layer layer = image_layer_of(&tar, SQUEEZE_GZIP);
-	write_layout(scene.lab->layout_fd, &layer, 1, NULL);
+	write_layout(scene.lab->layout_fd, &layer, 1, annotations);
 	image_layer_release(&layer);
 	list_scripts();
 	scene.server = script_start(scene.scripts);
 	scene.server->hangs_up_on_tls = true;
 	(void)snprintf(scene.name, sizeof(scene.name), "127.0.0.1:%u/app", scene.server->port);
 	return http_new(&scene.http, NULL, NULL);
+}
+
+static int scene_make(void **state)
+{
+	(void)state;
+	return scene_make_with(NULL);
+}
+
+/* It says that it has a table, and has none: who believes it asks for its end. */
+static int scene_make_annotated(void **state)
+{
+	static const char *const toc =
+		",\"annotations\":{\"containerd.io/snapshot/stargz/toc.digest\":\"sha256:"
+		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"}";
+	(void)state;
+	return scene_make_with(&toc);
 }
 
 static void stop_server(void)
@@ -145,7 +192,7 @@ static int scene_remove(void **state)
 	return lab_remove(&lab);
 }
 
-static struct lazy *open_lazily(unsigned read_timeout_ms)
+static int try_open(struct lazy **lazy, unsigned read_timeout_ms, struct err *err)
 {
 	const struct lazy_options options = {
 		.image.repo = { .http = scene.http, .insecure = true },
@@ -154,10 +201,15 @@ static struct lazy *open_lazily(unsigned read_timeout_ms)
 		.read_timeout_ms = read_timeout_ms,
 	};
 	auto_ref ref = { 0 };
+	assert_int_equal(ref_parse(&ref, scene.name, NULL), 0);
+	return lazy_open(lazy, &ref, &options, err);
+}
+
+static struct lazy *open_lazily(unsigned read_timeout_ms)
+{
 	struct lazy *lazy = NULL;
 	struct err err = { 0 };
-	assert_int_equal(ref_parse(&ref, scene.name, NULL), 0);
-	int r = lazy_open(&lazy, &ref, &options, &err);
+	int r = try_open(&lazy, read_timeout_ms, &err);
 	if (r < 0)
 		print_error("%s\n", err_text(&err));
 	assert_int_equal(r, 0);
@@ -280,6 +332,28 @@ static void test_free_ends_what_waits(void **state)
 		assert_int_equal(reads[i].code, -ECANCELED);
 }
 
+/* A round trip less: layers are asked for their tables while the config is on its way. */
+static void test_tables_do_not_wait_for_the_config(void **state)
+{
+	(void)state;
+	scene.late_config = true;
+	AUTO(lazy) lazy = open_lazily(0);
+	scene.late_config = false;
+	assert_false(scene.config_was_first);
+	assert_int_equal(read_text(lazy, 5 * MIB, MIB), 0);
+}
+
+static void test_without_its_config_there_is_no_image(void **state)
+{
+	(void)state;
+	struct lazy *lazy = NULL;
+	struct err err = { 0 };
+	scene.late_config = scene.no_config = true;
+	assert_int_equal(try_open(&lazy, 0, &err), -ENOENT);
+	assert_non_null(strstr(err_text(&err), "config"));
+	assert_null(lazy);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, scene_make, scene_remove)
 
 int main(void)
@@ -290,6 +364,10 @@ int main(void)
 		TEST(test_registry_without_ranges),
 		TEST(test_read_ends_in_time_and_works_again),
 		TEST(test_free_ends_what_waits),
+		cmocka_unit_test_setup_teardown(test_tables_do_not_wait_for_the_config,
+						scene_make_annotated, scene_remove),
+		cmocka_unit_test_setup_teardown(test_without_its_config_there_is_no_image,
+						scene_make_annotated, scene_remove),
 	};
 	(void)setenv("ROOTLET_RETRY_BASE_MS", "1", 1);
 	return cmocka_run_group_tests(tests, NULL, NULL);
