@@ -69,6 +69,27 @@ static bool ride(struct fetcher *f, struct fetch_run *run, uint32_t span)
 	return true;
 }
 
+/* Nobody waits but who can: the span is prefetched, in its turn. */
+static bool is_patient(const struct fetcher *f, const struct fetch_flight *flight)
+{
+	const struct fetch_layer *layer = &f->layers[fetch_key_layer(flight->key)];
+	return !flight->demanded &&
+	       atomic_load(&layer->flags[fetch_key_span(flight->key)]) & FETCH_WANTS_PREFETCH;
+}
+
+static void be_patient(struct fetcher *f, struct fetch_flight *flight)
+{
+	size_t layer = fetch_key_layer(flight->key);
+	uint32_t span = fetch_key_span(flight->key);
+	if (fetch_covering(f, layer, span))
+		return;
+	fetch_want(f, layer, span, FETCH_PREFETCH);
+	if (is_patient(f, flight))
+		pthread_cond_signal(&f->work);
+	else /* there was no room */
+		fetch_flight_queue(f, flight);
+}
+
 static int flight_add(struct fetcher *f, struct fetch_wait *wait, struct err *err)
 {
 	size_t layer = wait->span.layer;
@@ -90,9 +111,14 @@ static int flight_add(struct fetcher *f, struct fetch_wait *wait, struct err *er
 	else
 		flight->waits = wait;
 	flight->last = wait;
-	struct fetch_run *run = is_new ? fetch_covering(f, layer, wait->span.span) : NULL;
-	if (is_new && (!run || !ride(f, run, wait->span.span)))
-		fetch_flight_queue(f, flight);
+	if (!wait->patient && !flight->demanded) {
+		struct fetch_run *run = fetch_covering(f, layer, wait->span.span);
+		flight->demanded = true;
+		if (!run || !ride(f, run, wait->span.span))
+			fetch_flight_queue(f, flight);
+	} else if (is_new) {
+		be_patient(f, flight);
+	}
 	return 0;
 }
 
@@ -148,7 +174,8 @@ static void answer_one(struct fetcher *f, struct fetch_wait *wait, const uint8_t
 {
 	if (bytes)
 		memcpy(wait->buf, bytes + wait->at, wait->size);
-	count_latency(&f->layers[wait->span.layer], fetch_now_us() - wait->since_us);
+	if (!wait->patient)
+		count_latency(&f->layers[wait->span.layer], fetch_now_us() - wait->since_us);
 	wait->done(wait, r, err);
 }
 
@@ -192,6 +219,8 @@ static struct fetch_wait *collect(struct fetcher *f)
 		size_t layer = fetch_key_layer(flight->key);
 		uint32_t span = fetch_key_span(flight->key);
 		if (flight->queued || fetch_covering(f, layer, span))
+			continue;
+		if (!fetch_at_hand(f, layer, span) && is_patient(f, flight))
 			continue;
 		if (!fetch_at_hand(f, layer, span)) {
 			fetch_flight_queue(f, flight);

@@ -20,6 +20,7 @@
 #include "image/fetcher.h"
 
 #define FETCH_CLASSES (FETCH_FILL + 1)
+#define FETCH_RINGS 3
 /* A span further ahead than this in a running prefetch or fill is fetched apart. */
 #define FETCH_AHEAD_MAX_BYTES (2u * 1024 * 1024)
 
@@ -34,6 +35,7 @@ enum fetch_flags {
 struct fetch_flight {
 	uint64_t key;
 	struct fetch_wait *waits, *last; /* borrowed, a list */
+	bool demanded;			 /* somebody waits who is not patient */
 	bool queued;			 /* in the fetcher's demand list */
 	struct fetch_flight *prev, *next;
 	UT_hash_handle hh;
@@ -72,6 +74,12 @@ struct fetch_layer {
 	struct fetch_near *near; /* owned; NULL: not known (yet) */
 };
 
+/* Spans in the order they were asked for. */
+struct fetch_ring {
+	uint64_t *keys; /* owned, FETCHER_PREFETCH_MAX */
+	size_t first, count;
+};
+
 struct fetcher {
 	struct fetcher_options options;
 	struct fetch_layer *layers; /* owned */
@@ -88,10 +96,9 @@ struct fetcher {
 	struct fetch_flight *demand;  /* those of them that are queued, a list */
 	struct fetch_run *runs;	      /* borrowed, a list */
 	unsigned running[FETCH_CLASSES];
-	uint64_t *prefetch; /* owned: a ring of keys */
-	size_t prefetch_first, prefetch_count;
-	struct fetch_troubles *troubles; /* owned */
-	struct fetch_recent *recent;	 /* owned */
+	struct fetch_ring prefetch[FETCH_RINGS]; /* soon, in its turn, later */
+	struct fetch_troubles *troubles;	 /* owned */
+	struct fetch_recent *recent;		 /* owned */
 	struct fetch_pace pace;
 	uint64_t asked_bytes, again_bytes; /* of requests; of them what was here or on its way */
 };

@@ -61,12 +61,19 @@ void fetch_want(struct fetcher *f, size_t layer_number, uint32_t span, enum fetc
 		atomic_fetch_add(&f->pending[FETCH_FILL], 1);
 		return;
 	}
-	if (f->prefetch_count == FETCHER_PREFETCH_MAX ||
-	    !flag_set(layer, span, FETCH_WANTS_PREFETCH))
+	struct fetch_ring *ring = &f->prefetch[class == FETCH_SOON    ? 0
+					       : class == FETCH_LATER ? 2
+								      : 1];
+	if (ring->count == FETCHER_PREFETCH_MAX)
 		return;
-	size_t at = (f->prefetch_first + f->prefetch_count++) % FETCHER_PREFETCH_MAX;
-	f->prefetch[at] = fetch_key(layer_number, span);
-	atomic_fetch_add(&f->pending[FETCH_PREFETCH], 1);
+	bool is_new = flag_set(layer, span, FETCH_WANTS_PREFETCH);
+	/* it may stand in a later ring, too: there it is nothing when its turn comes */
+	if (!is_new && class != FETCH_SOON)
+		return;
+	ring->keys[(ring->first + ring->count++) % FETCHER_PREFETCH_MAX] = fetch_key(layer_number,
+										     span);
+	if (is_new)
+		atomic_fetch_add(&f->pending[FETCH_PREFETCH], 1);
 }
 
 /* A run counts among what is pending, but for demand: those are the flights. */
@@ -211,7 +218,7 @@ static void want_near(void *arg, uint32_t span)
 	if (fetch_at_hand(l->f, l->layer, span) || fetch_covering(l->f, l->layer, span))
 		return;
 	(void)flag_set(&l->f->layers[l->layer], span, FETCH_AROUND);
-	fetch_want(l->f, l->layer, span, FETCH_PREFETCH);
+	fetch_want(l->f, l->layer, span, FETCH_LATER);
 }
 
 /* A read that stands alone: what lies near it comes by requests of its own, behind it. */
@@ -339,20 +346,32 @@ static bool worth(struct fetcher *f, uint64_t key, uint8_t flag)
 	    fetch_troubles_look(f->troubles, key, fetch_now_ms(), NULL) != FETCH_TROUBLE_PAUSED)
 		return true;
 	unwant(f, layer, span);
+	/* who waited for it patiently does so no longer */
+	struct fetch_flight *flight = fetch_flight_find(f, key);
+	if (flight && !fetch_covering(f, number, span))
+		fetch_flight_queue(f, flight);
 	return false;
 }
 
-static bool pick_prefetch(struct fetcher *f, struct fetch_run *run)
+static bool pick_prefetch_of(struct fetcher *f, struct fetch_run *run, struct fetch_ring *ring)
 {
-	while (f->prefetch_count) {
-		uint64_t key = f->prefetch[f->prefetch_first];
-		f->prefetch_first = (f->prefetch_first + 1) % FETCHER_PREFETCH_MAX;
-		f->prefetch_count--;
+	while (ring->count) {
+		uint64_t key = ring->keys[ring->first];
+		ring->first = (ring->first + 1) % FETCHER_PREFETCH_MAX;
+		ring->count--;
 		if (!worth(f, key, FETCH_WANTS_PREFETCH))
 			continue;
 		prepare(f, run, key, FETCH_PREFETCH);
 		return true;
 	}
+	return false;
+}
+
+static bool pick_prefetch(struct fetcher *f, struct fetch_run *run)
+{
+	for (size_t i = 0; i < FETCH_RINGS; i++)
+		if (pick_prefetch_of(f, run, &f->prefetch[i]))
+			return true;
 	return false;
 }
 
@@ -389,7 +408,8 @@ bool fetch_pick(struct fetcher *f, struct fetch_run *run)
 	unsigned most = f->thread_count > FREE_THREADS ? f->thread_count - FREE_THREADS : 1;
 	if (f->running[FETCH_PREFETCH] + f->running[FETCH_FILL] >= most)
 		return false;
-	return pick_prefetch(f, run) || pick_fill(f, run);
+	/* what is worth nothing ahead may be waited for */
+	return pick_prefetch(f, run) || pick_fill(f, run) || pick_demand(f, run);
 }
 
 void fetch_read_ahead(struct fetcher *f, size_t number, uint32_t span)

@@ -121,7 +121,8 @@ int fetcher_new(struct fetcher **out, const struct fetcher_options *options, str
 	f->thread_count = options->threads ? options->threads : THREADS_DEFAULT;
 	if (f->thread_count > THREADS_MAX)
 		f->thread_count = THREADS_MAX;
-	f->prefetch = mem_new(FETCHER_PREFETCH_MAX * sizeof(*f->prefetch));
+	for (size_t i = 0; i < FETCH_RINGS; i++)
+		f->prefetch[i].keys = mem_new(FETCHER_PREFETCH_MAX * sizeof(uint64_t));
 	f->troubles = fetch_troubles_new();
 	f->recent = fetch_recent_new();
 	int r = layers_init(f, err);
@@ -173,7 +174,8 @@ void fetcher_free(struct fetcher *f)
 	pthread_mutex_destroy(&f->mutex);
 	fetch_troubles_free(f->troubles);
 	fetch_recent_free(f->recent);
-	free(f->prefetch);
+	for (size_t i = 0; i < FETCH_RINGS; i++)
+		free(f->prefetch[i].keys);
 	free(f->threads);
 	free(f->layers);
 	free(f);
@@ -200,14 +202,17 @@ int fetcher_get(struct fetcher *f, struct fetch_wait *wait)
 	assert(wait->span.span < layer->span_count);
 	assert((uint64_t)wait->at + wait->size <=
 	       table_span(layer->given->table, wait->span.span)->stream_size);
-	note_use(f, layer, wait->span);
+	if (!wait->patient)
+		note_use(f, layer, wait->span);
 	if (fetch_read(f, wait) == 1) {
-		atomic_fetch_add_explicit(&layer->hits, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&layer->hits, !wait->patient, memory_order_relaxed);
 		return 1;
 	}
 	wait->since_us = fetch_now_us();
-	atomic_fetch_add_explicit(&layer->misses, 1, memory_order_relaxed);
-	atomic_store(&f->missed_ms, wait->since_us / 1000);
+	if (!wait->patient) {
+		atomic_fetch_add_explicit(&layer->misses, 1, memory_order_relaxed);
+		atomic_store(&f->missed_ms, wait->since_us / 1000);
+	}
 	int r = fetch_flight_add(f, wait, &err);
 	if (r < 0)
 		wait->done(wait, r, &err);
@@ -221,13 +226,13 @@ static size_t want_some(struct fetcher *f, const struct fetch_span *spans, size_
 	size_t n = count < WANT_AT_ONCE ? count : WANT_AT_ONCE;
 	LOCKED(&f->mutex);
 	for (size_t i = 0; i < n; i++) {
-		size_t layer = spans[i].layer;
+		const struct fetch_span *span = &spans[i];
 		/* who recorded them may have seen other tables */
-		if (layer >= f->options.layer_count ||
-		    spans[i].span >= f->layers[layer].span_count ||
-		    fetch_at_hand(f, layer, spans[i].span))
+		if (span->layer >= f->options.layer_count ||
+		    span->span >= f->layers[span->layer].span_count ||
+		    fetch_at_hand(f, span->layer, span->span))
 			continue;
-		fetch_want(f, layer, spans[i].span, class);
+		fetch_want(f, span->layer, span->span, class);
 	}
 	if (class != FETCH_DEMAND && n == count)
 		pthread_cond_broadcast(&f->work);

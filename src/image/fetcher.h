@@ -59,6 +59,9 @@ enum fetch_class {
 	FETCH_DEMAND,
 	FETCH_PREFETCH,
 	FETCH_FILL,
+	/* only to ask with: they are prefetch then */
+	FETCH_SOON,
+	FETCH_LATER,
 };
 
 struct fetch_span {
@@ -74,6 +77,7 @@ struct fetch_wait {
 	void *buf; /* caller's, SIZE bytes, from AT inside the span */
 	uint32_t size, at;
 	void (*done)(struct fetch_wait *wait, int r, const struct err *err);
+	bool patient; /* what it waits for is prefetch, not demand; no miss is counted */
 	/* the fetcher's */
 	struct fetch_wait *next;
 	uint64_t since_us;
@@ -92,7 +96,7 @@ bool fetcher_forget(struct fetcher *fetcher, struct fetch_wait *wait);
  * Get these into the cache some time (spans there already cost nothing); returns at once.  Twice
  * the same span is once.  Prefetch keeps the order, up to FETCHER_PREFETCH_MAX that wait; fill goes
  * by the blob.  FETCH_DEMAND: the caller is about to fetcher_get them one by one; the request for
- * the first takes the others along.
+ * the first takes the others along.  FETCH_SOON, FETCH_LATER: prefetch before and after the rest.
  */
 #define FETCHER_PREFETCH_MAX 65536u
 void fetcher_want(struct fetcher *fetcher, const struct fetch_span *spans, size_t count,

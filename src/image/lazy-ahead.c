@@ -6,9 +6,12 @@
  *	programs		the libraries they need, and those need, all at once (elf.h)
  *	spans			what lies in the same directory (fetch-near.h)
  *
- * One thread, with a queue of files: each is asked for when it is entered, read when it is taken
- * out.  Files come in by the start of the mount, by reads (lazy_ahead_seen) and by other files.
- * Only guesses: a wrong one costs bytes, and failures are nobody's.
+ *	modules			those they import, and those import (lazy-modules.h)
+ *
+ * A queue of files, and a few threads: each file is asked for when it becomes known, entered when
+ * its start has arrived, and looked into.  Files come in by the start of the mount, by reads
+ * (lazy_ahead_seen) and by other files.  Only guesses: a wrong one costs bytes, and failures are
+ * nobody's.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,55 +21,108 @@
 #include "base/str.h"
 #include "image/elf.h"
 #include "image/lazy-internal.h"
+#include "image/lazy-modules.h"
 #include "image/rootfs-path.h"
 
 #define QUEUE_MAX 1024u
+#define THREADS 3u			   /* a large file's parts are waited for one by one */
 #define WHOLE_MAX_BYTES (4u * 1024 * 1024) /* files up to this are asked for as a whole */
 #define HEAD_BYTES 4096u
 #define PATH_BYTES 4096u
 #define LD_CACHE "/etc/ld.so.cache"
 #define LD_CACHE_MAX_BYTES (4u * 1024 * 1024)
 #define LD_CACHE_TRIES 4u /* entries of one name: other machines' libraries */
-#define SPANS_AT_ONCE 64u
+
+/* A file to be looked into; what it needs is asked for in that class. */
+struct entry {
+	uint32_t inode;
+	enum fetch_class class;
+};
 
 struct lazy_ahead {
 	struct lazy *lazy; /* borrowed */
-	pthread_t thread;
-	bool runs;
-	pthread_mutex_t mutex; /* guards queue, first, count, ending */
+	pthread_t threads[THREADS];
+	size_t thread_count;
+	pthread_mutex_t mutex; /* guards what follows */
 	pthread_cond_t changed;
-	uint32_t queue[QUEUE_MAX]; /* inodes, a ring */
+	struct entry queue[QUEUE_MAX]; /* a ring */
 	size_t first, count;
 	bool ending;
-	_Atomic uint8_t *seen; /* owned: a bit an inode */
-	/* the thread's own */
-	uint8_t *ld_cache; /* owned or NULL */
+	enum { LD_CACHE_UNREAD, LD_CACHE_READING, LD_CACHE_READ } ld_cache_state;
+	/* not guarded */
+	/* a bit an inode: to be fetched; read by others */
+	_Atomic uint8_t *asked;	      /* owned */
+	_Atomic uint8_t *read;	      /* in the same memory */
+	struct lazy_modules *modules; /* owned; NULL: there is a record */
+	uint8_t *ld_cache;	      /* owned or NULL; set when the state says so */
 	size_t ld_cache_size;
-	bool ld_cache_read;
 };
 
-static bool set_seen(struct lazy_ahead *a, uint32_t inode)
+/* For whom things are asked. */
+struct asker {
+	struct lazy_ahead *ahead; /* borrowed */
+	enum fetch_class class;	  /* of what it asks for */
+};
+
+/* A file whose start is on its way. */
+struct arrival {
+	struct lazy_request request; /* first: the reading's callback gets it */
+	struct asker asker;
+	uint32_t inode;
+	uint8_t byte;
+};
+
+/* Set INODE's bit: was it not? */
+static bool set_bit(_Atomic uint8_t *bits, uint32_t inode)
 {
 	uint8_t bit = (uint8_t)(1u << inode % 8);
-	return !(atomic_fetch_or_explicit(&a->seen[inode / 8], bit, memory_order_relaxed) & bit);
+	return !(atomic_fetch_or_explicit(&bits[inode / 8], bit, memory_order_relaxed) & bit);
 }
 
-static void enter(struct lazy_ahead *a, uint32_t inode)
+static void enter(const struct asker *by, uint32_t inode)
 {
+	struct lazy_ahead *a = by->ahead;
 	LOCKED(&a->mutex);
 	if (a->count == QUEUE_MAX || a->ending)
 		return;
-	a->queue[(a->first + a->count++) % QUEUE_MAX] = inode;
-	pthread_cond_signal(&a->changed);
+	a->queue[(a->first + a->count++) % QUEUE_MAX] = (struct entry){ inode, by->class };
+	pthread_cond_broadcast(&a->changed); /* who waits for ld.so.cache does so, too */
+}
+
+static void arrived(struct lazy_request *request, int code, size_t got, const struct err *err)
+{
+	auto_free struct arrival *arrival = (struct arrival *)request;
+	(void)got;
+	(void)err;
+	if (code == 0)
+		enter(&arrival->asker, arrival->inode);
+}
+
+static void enter_when_here(const struct asker *by, uint32_t inode)
+{
+	size_t got = 0;
+	struct arrival *arrival = mem_make(struct arrival, .request = { arrived }, .asker = *by,
+					   .inode = inode);
+	if (lazy_read_patiently(by->ahead->lazy, &arrival->request, inode, &arrival->byte, 1,
+				&got) == 1)
+		arrived(&arrival->request, 0, got, NULL);
 }
 
 void lazy_ahead_seen(struct lazy *lazy, uint32_t inode, const void *head, size_t size)
 {
 	struct lazy_ahead *a = lazy->ahead;
-	if (!a || size < 4 || (memcmp(head, "\177ELF", 4) != 0 && memcmp(head, "#!", 2) != 0))
+	if (!a || size < 4 || !set_bit(a->read, inode))
 		return;
-	if (set_seen(a, inode))
-		enter(a, inode);
+	bool elf = memcmp(head, "\177ELF", 4) == 0;
+	if ((elf || memcmp(head, "#!", 2) == 0) && set_bit(a->asked, inode))
+		enter(&(struct asker){ a, FETCH_SOON }, inode);
+	if (!elf)
+		lazy_modules_enter(a->modules, inode);
+}
+
+void lazy_ahead_program(struct lazy *lazy, uint32_t inode, enum fetch_class class)
+{
+	enter_when_here(&(struct asker){ lazy->ahead, class }, inode);
 }
 
 /* ---- asking */
@@ -77,26 +133,24 @@ static const struct rootfs_inode *file_of(const struct lazy *lazy, uint32_t inod
 	return file && S_ISREG(file->mode) && file->size > 0 ? file : NULL;
 }
 
-/* Spans that hold [from, to) of the stream. */
-static void want_stream(struct lazy *lazy, uint32_t layer, uint64_t from, uint64_t to)
+static void add_stream(struct lazy_wants *wants, uint32_t layer, uint64_t from, uint64_t to)
 {
-	const struct lazy_layer *l = &lazy->layers[layer];
-	struct fetch_span spans[SPANS_AT_ONCE];
-	size_t count = 0;
-	uint32_t i = table_find_span(l->table, from);
-	for (; i < table_span_count(l->table) && count < SPANS_AT_ONCE; i++) {
+	const struct lazy_layer *l = &wants->lazy->layers[layer];
+	for (uint32_t i = table_find_span(l->table, from); i < table_span_count(l->table); i++) {
 		if (table_span(l->table, i)->stream_offset >= to)
 			break;
-		if (!cache_spans_has(l->spans, i))
-			spans[count++] = (struct fetch_span){ layer, i };
+		if (cache_spans_has(l->spans, i))
+			continue;
+		if (wants->count == LAZY_WANTS_MAX)
+			lazy_wants_flush(wants);
+		wants->spans[wants->count++] = (struct fetch_span){ layer, i };
 	}
-	if (count > 0)
-		fetcher_want(lazy->fetcher, spans, count, FETCH_PREFETCH);
 }
 
-static void want_range(struct lazy *lazy, const struct rootfs_inode *file, uint64_t from,
-		       uint64_t to)
+void lazy_wants_range(struct lazy_wants *wants, uint32_t inode, uint64_t from, uint64_t to)
 {
+	const struct lazy *lazy = wants->lazy;
+	const struct rootfs_inode *file = rootfs_inode(lazy->rootfs, inode);
 	uint32_t layer = lazy->of_layer[file->layer], count = 0;
 	const struct table_extent *e = table_extents(lazy->layers[layer].table, file->a, &count);
 	for (uint32_t i = 0; i < count && e[i].file_offset < to; i++) {
@@ -104,42 +158,63 @@ static void want_range(struct lazy *lazy, const struct rootfs_inode *file, uint6
 		begin = begin > from ? begin : from;
 		end = end < to ? end : to;
 		if (begin < end)
-			want_stream(lazy, layer, e[i].stream_offset + (begin - e[i].file_offset),
-				    e[i].stream_offset + (end - e[i].file_offset));
+			add_stream(wants, layer, e[i].stream_offset + (begin - e[i].file_offset),
+				   e[i].stream_offset + (end - e[i].file_offset));
 	}
 }
 
-/* Ask for a file, or for the start of a large one; false when it was seen before. */
-static bool want_file(struct lazy_ahead *a, uint32_t inode)
+void lazy_wants_file(struct lazy_wants *wants, uint32_t inode, bool program)
 {
-	const struct rootfs_inode *file = file_of(a->lazy, inode);
-	if (!file || !set_seen(a, inode))
+	uint64_t size = rootfs_inode(wants->lazy->rootfs, inode)->size;
+	lazy_wants_range(wants, inode, 0, size <= WHOLE_MAX_BYTES ? size : 1);
+	if (size > WHOLE_MAX_BYTES && program)
+		lazy_wants_range(wants, inode, size - 1, size);
+}
+
+void lazy_wants_flush(struct lazy_wants *wants)
+{
+	if (wants->count > 0)
+		fetcher_want(wants->lazy->fetcher, wants->spans, wants->count, wants->class);
+	wants->count = 0;
+}
+
+bool lazy_ahead_take(struct lazy *lazy, uint32_t inode)
+{
+	return file_of(lazy, inode) && set_bit(lazy->ahead->asked, inode);
+}
+
+/* Ask for a file; false when it was seen before. */
+static bool want_file(const struct asker *by, uint32_t inode)
+{
+	struct lazy_wants wants = { .lazy = by->ahead->lazy, .class = by->class };
+	if (!lazy_ahead_take(by->ahead->lazy, inode))
 		return false;
-	want_range(a->lazy, file, 0, file->size <= WHOLE_MAX_BYTES ? file->size : 1);
+	lazy_wants_file(&wants, inode, true);
+	lazy_wants_flush(&wants);
 	return true;
 }
 
 /* The same by name; it is looked into later. */
-static bool want_path(struct lazy_ahead *a, const char *path)
+static bool want_path(const struct asker *by, const char *path)
 {
 	uint32_t inode;
-	if (rootfs_resolve(a->lazy->rootfs, path, true, &inode, NULL) < 0 ||
-	    !file_of(a->lazy, inode))
+	if (rootfs_resolve(by->ahead->lazy->rootfs, path, true, &inode, NULL) < 0 ||
+	    !file_of(by->ahead->lazy, inode))
 		return false;
-	if (want_file(a, inode))
-		enter(a, inode);
+	if (want_file(by, inode))
+		enter_when_here(by, inode);
 	return true;
 }
 
 /* NAME in one of the DIRECTORIES, which have colons between them. */
-static bool want_in(struct lazy_ahead *a, const char *directories, const char *name)
+static bool want_in(const struct asker *by, const char *directories, const char *name)
 {
 	while (directories && *directories) {
 		size_t length = strcspn(directories, ":");
 		auto_str path = STR_MAX(PATH_BYTES);
 		str_addn(&path, directories, length);
 		str_addf(&path, "/%s", name);
-		if (!path.failed && length > 0 && want_path(a, str_text(&path)))
+		if (!path.failed && length > 0 && want_path(by, str_text(&path)))
 			return true;
 		directories += length + (directories[length] == ':');
 	}
@@ -173,7 +248,6 @@ static struct file_input file_input(struct lazy *lazy, uint32_t inode)
 static void read_ld_cache(struct lazy_ahead *a)
 {
 	uint32_t inode;
-	a->ld_cache_read = true;
 	if (rootfs_resolve(a->lazy->rootfs, LD_CACHE, true, &inode, NULL) < 0 ||
 	    !file_of(a->lazy, inode) || file_of(a->lazy, inode)->size > LD_CACHE_MAX_BYTES)
 		return;
@@ -185,30 +259,51 @@ static void read_ld_cache(struct lazy_ahead *a)
 	a->ld_cache = TAKE(bytes);
 }
 
-static void want_library(struct lazy_ahead *a, const struct elf *elf, const char *name)
+/* The first who needs it reads it, the others wait. */
+static void need_ld_cache(struct lazy_ahead *a)
+{
+	pthread_mutex_lock(&a->mutex);
+	while (a->ld_cache_state == LD_CACHE_READING)
+		pthread_cond_wait(&a->changed, &a->mutex);
+	bool first = a->ld_cache_state == LD_CACHE_UNREAD;
+	if (first)
+		a->ld_cache_state = LD_CACHE_READING;
+	pthread_mutex_unlock(&a->mutex);
+	if (!first)
+		return;
+	read_ld_cache(a);
+	LOCKED(&a->mutex);
+	a->ld_cache_state = LD_CACHE_READ;
+	pthread_cond_broadcast(&a->changed);
+}
+
+static void want_library(const struct asker *by, const struct elf *elf, const char *name)
 {
 	static const char usual[] = "/lib:/usr/lib:/lib64:/usr/lib64:/usr/local/lib:"
 				    "/lib/x86_64-linux-gnu:/usr/lib/x86_64-linux-gnu:"
 				    "/lib/aarch64-linux-gnu:/usr/lib/aarch64-linux-gnu";
 	char path[PATH_BYTES];
 	if (strchr(name, '/')) {
-		(void)want_path(a, name);
+		(void)want_path(by, name);
 		return;
 	}
-	if (want_in(a, elf->run_path, name))
+	/* libcrypto reads it as soon as it is there */
+	if (str_starts(name, "libcrypto.so"))
+		(void)want_path(by, "/usr/lib/ssl/openssl.cnf");
+	if (want_in(by, elf->run_path, name))
 		return;
-	if (!a->ld_cache_read)
-		read_ld_cache(a);
-	for (size_t i = 0; a->ld_cache && i < LD_CACHE_TRIES; i++) {
-		if (!elf_cached_library(a->ld_cache, a->ld_cache_size, name, i, path, sizeof(path)))
+	need_ld_cache(by->ahead);
+	for (size_t i = 0; by->ahead->ld_cache && i < LD_CACHE_TRIES; i++) {
+		if (!elf_cached_library(by->ahead->ld_cache, by->ahead->ld_cache_size, name, i,
+					path, sizeof(path)))
 			break;
-		if (want_path(a, path))
+		if (want_path(by, path))
 			return;
 	}
-	(void)want_in(a, usual, name);
+	(void)want_in(by, usual, name);
 }
 
-static void look_into_program(struct lazy_ahead *a, struct file_input *input)
+static void look_into_program(const struct asker *by, struct file_input *input)
 {
 	struct elf elf;
 	struct err err = { 0 };
@@ -216,14 +311,15 @@ static void look_into_program(struct lazy_ahead *a, struct file_input *input)
 		log_debug("inode %u: %s", input->inode, err_text(&err));
 		return;
 	}
-	const struct rootfs_inode *file = rootfs_inode(a->lazy->rootfs, input->inode);
+	struct lazy_wants wants = { .lazy = by->ahead->lazy, .class = by->class };
 	for (size_t i = 0; i < elf.range_count; i++)
-		want_range(a->lazy, file, elf.ranges[i].offset,
-			   elf.ranges[i].offset + elf.ranges[i].size);
+		lazy_wants_range(&wants, input->inode, elf.ranges[i].offset,
+				 elf.ranges[i].offset + elf.ranges[i].size);
+	lazy_wants_flush(&wants);
 	if (elf.interpreter)
-		(void)want_path(a, elf.interpreter);
+		(void)want_path(by, elf.interpreter);
 	for (size_t i = 0; i < elf.needed_count; i++)
-		want_library(a, &elf, elf.needed[i]);
+		want_library(by, &elf, elf.needed[i]);
 	elf_release(&elf);
 }
 
@@ -236,66 +332,69 @@ static const char *search_path(const struct lazy *lazy)
 	return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 }
 
-static void want_command(struct lazy_ahead *a, const char *name)
+static void want_command(const struct asker *by, const char *name)
 {
 	if (strchr(name, '/'))
-		(void)want_path(a, name);
+		(void)want_path(by, name);
 	else
-		(void)want_in(a, search_path(a->lazy), name);
+		(void)want_in(by, search_path(by->ahead->lazy), name);
 }
 
 /* "#!/usr/bin/env python3": both words are programs. */
-static void look_into_script(struct lazy_ahead *a, char *line)
+static void look_into_script(const struct asker *by, char *line)
 {
 	line[strcspn(line, "\n")] = '\0';
 	char *word = line + strspn(line, " \t");
 	size_t length = strcspn(word, " \t");
 	char *argument = word + length + strspn(word + length, " \t");
 	word[length] = '\0';
-	want_command(a, word);
+	want_command(by, word);
 	argument[strcspn(argument, " \t")] = '\0';
 	if (str_ends(word, "/env") && argument[0] != '\0' && argument[0] != '-')
-		want_command(a, argument);
+		want_command(by, argument);
 }
 
-static void look_into(struct lazy_ahead *a, uint32_t inode)
+static void look_into(const struct asker *by, uint32_t inode)
 {
-	struct file_input input = file_input(a->lazy, inode);
+	struct file_input input = file_input(by->ahead->lazy, inode);
 	auto_free char *head = mem_new(HEAD_BYTES + 1);
 	size_t size = input.base.size < HEAD_BYTES ? (size_t)input.base.size : HEAD_BYTES;
 	if (input_read(&input.base, head, size, 0, NULL) < 0)
 		return;
-	if (size > 4 && memcmp(head, "\177ELF", 4) == 0)
-		look_into_program(a, &input);
-	else if (size > 2 && memcmp(head, "#!", 2) == 0)
-		look_into_script(a, head + 2);
+	/* what a script imports is looked at when it is really read: that is much */
+	if (size > 4 && memcmp(head, "\177ELF", 4) == 0) {
+		look_into_program(by, &input);
+		lazy_modules_enter(by->ahead->modules, inode);
+	} else if (size > 2 && memcmp(head, "#!", 2) == 0) {
+		look_into_script(by, head + 2);
+	}
 }
 
 /* ---- the thread */
 
-static void want_words(struct lazy_ahead *a, const struct config_list *list, bool program)
+static void want_words(const struct asker *by, const struct config_list *list, bool program)
 {
-	const char *home = a->lazy->image->config.working_dir;
+	const char *home = by->ahead->lazy->image->config.working_dir;
 	for (size_t i = 0; i < list->count; i++) {
 		const char *item = list->items[i];
 		if (program && i == 0 && !strchr(item, '/'))
-			want_command(a, item);
+			want_command(by, item);
 		else if (item[0] == '/')
-			(void)want_path(a, item);
+			(void)want_path(by, item);
 		else
-			(void)want_in(a, home && *home ? home : "/", item);
+			(void)want_in(by, home && *home ? home : "/", item);
 	}
 }
 
 /* What any container's start reads, and what this image's first process is. */
-static void want_first_process(struct lazy_ahead *a)
+static void want_first_process(const struct asker *by)
 {
 	static const char *const usual[] = { "/etc/passwd", "/etc/group", LD_CACHE, "/bin/sh" };
-	const struct config *config = &a->lazy->image->config;
+	const struct config *config = &by->ahead->lazy->image->config;
 	for (size_t i = 0; i < N_ELEMENTS(usual); i++)
-		(void)want_path(a, usual[i]);
-	want_words(a, &config->entrypoint, true);
-	want_words(a, &config->cmd, config->entrypoint.count == 0);
+		(void)want_path(by, usual[i]);
+	want_words(by, &config->entrypoint, true);
+	want_words(by, &config->cmd, config->entrypoint.count == 0);
 }
 
 static void learn_neighbours(struct lazy *lazy)
@@ -304,42 +403,58 @@ static void learn_neighbours(struct lazy *lazy)
 		fetcher_know(lazy->fetcher, i, fetch_near_new(lazy->layers[i].table));
 }
 
-static bool next(struct lazy_ahead *a, uint32_t *inode)
+static bool next(struct lazy_ahead *a, struct entry *entry)
 {
 	LOCKED(&a->mutex);
 	while (!a->ending && a->count == 0)
 		pthread_cond_wait(&a->changed, &a->mutex);
 	if (a->ending)
 		return false;
-	*inode = a->queue[a->first];
+	*entry = a->queue[a->first];
 	a->first = (a->first + 1) % QUEUE_MAX;
 	a->count--;
 	return true;
 }
 
-static void *run(void *arg)
+static void *look_on(void *arg)
 {
 	struct lazy_ahead *a = arg;
-	uint32_t inode;
-	/* what a record says is fetched already, and is better than any guess */
-	if (a->lazy->record.known == 0)
-		want_first_process(a);
-	learn_neighbours(a->lazy);
-	while (next(a, &inode))
-		look_into(a, inode);
+	struct entry entry;
+	while (next(a, &entry))
+		look_into(&(struct asker){ a, entry.class }, entry.inode);
 	return NULL;
+}
+
+static void *begin(void *arg)
+{
+	struct lazy_ahead *a = arg;
+	if (a->lazy->record.known == 0)
+		want_first_process(&(struct asker){ a, FETCH_SOON });
+	learn_neighbours(a->lazy);
+	return look_on(a);
 }
 
 void lazy_ahead_start(struct lazy *lazy)
 {
-	void *seen = NULL;
-	if (lazy->ahead || mem_try(&seen, rootfs_inode_count(lazy->rootfs) / 8 + 1, 1, NULL) < 0)
+	size_t bytes = rootfs_inode_count(lazy->rootfs) / 8 + 1;
+	void *bits = NULL;
+	if (lazy->ahead || mem_try(&bits, bytes, 2, NULL) < 0)
 		return;
-	struct lazy_ahead *a = mem_make(struct lazy_ahead, .lazy = lazy, .seen = seen,
+	struct lazy_ahead *a = mem_make(struct lazy_ahead, .lazy = lazy,
 					.mutex = PTHREAD_MUTEX_INITIALIZER,
 					.changed = PTHREAD_COND_INITIALIZER);
+	a->asked = bits;
+	a->read = a->asked + bytes;
 	lazy->ahead = a;
-	a->runs = pthread_create(&a->thread, NULL, run, a) == 0;
+	/* what a record says is fetched already, and is better than any guess */
+	if (lazy->record.known == 0)
+		a->modules = lazy_modules_new(lazy);
+	while (a->thread_count < THREADS) {
+		if (pthread_create(&a->threads[a->thread_count], NULL,
+				   a->thread_count == 0 ? begin : look_on, a) != 0)
+			break;
+		a->thread_count++;
+	}
 }
 
 void lazy_ahead_stop(struct lazy *lazy)
@@ -351,12 +466,16 @@ void lazy_ahead_stop(struct lazy *lazy)
 	a->ending = true;
 	pthread_cond_broadcast(&a->changed);
 	pthread_mutex_unlock(&a->mutex);
+	lazy_modules_stop(a->modules);
 }
 
 void lazy_ahead_join(struct lazy *lazy)
 {
-	if (lazy->ahead && lazy->ahead->runs)
-		pthread_join(lazy->ahead->thread, NULL);
+	if (!lazy->ahead)
+		return;
+	for (size_t i = 0; i < lazy->ahead->thread_count; i++)
+		pthread_join(lazy->ahead->threads[i], NULL);
+	lazy_modules_join(lazy->ahead->modules);
 }
 
 void lazy_ahead_free(struct lazy *lazy)
@@ -366,7 +485,8 @@ void lazy_ahead_free(struct lazy *lazy)
 		return;
 	pthread_cond_destroy(&a->changed);
 	pthread_mutex_destroy(&a->mutex);
+	lazy_modules_free(a->modules);
 	free(a->ld_cache);
-	free(a->seen);
+	free(a->asked);
 	free(a);
 }

@@ -8,6 +8,7 @@
  *	lazy-read.c	bytes of files; what takes too long
  *	lazy-record.c	what the first minute touches, and fetching it ahead
  *	lazy-ahead.c	what is read next, where there is no record
+ *	lazy-modules.c	what interpreters will read next
  *	lazy-fill.c	the rest, when nobody waits
  *	lazy-verify.c	whether a whole blob is what the manifest and the config say
  */
@@ -112,6 +113,11 @@ uint64_t lazy_now_ms(void);
 MUST_USE int lazy_read_ahead(struct lazy *lazy, uint32_t inode, void *buf, size_t size,
 			     uint64_t offset, size_t *got, struct err *err);
 
+/* As lazy_read_start of the file's first SIZE bytes, but nobody's, and no demand: the bytes come
+ * when prefetch comes to them. */
+MUST_USE int lazy_read_patiently(struct lazy *lazy, struct lazy_request *request, uint32_t inode,
+				 void *buf, size_t size, size_t *got);
+
 /* lazy-record.c */
 void lazy_record_start(struct lazy *lazy);
 void lazy_record_touch(struct lazy *lazy, uint32_t layer, uint32_t span);
@@ -124,9 +130,27 @@ void lazy_record_release(struct lazy *lazy);
 void lazy_ahead_start(struct lazy *lazy);
 /* Somebody reads the start of a file. */
 void lazy_ahead_seen(struct lazy *lazy, uint32_t inode, const void *head, size_t size);
+/* A file shall be fetched ahead: true for who is the first to say so. */
+bool lazy_ahead_take(struct lazy *lazy, uint32_t inode);
+/* A program or library that was taken: what it needs will be read, too. */
+void lazy_ahead_program(struct lazy *lazy, uint32_t inode, enum fetch_class class);
 void lazy_ahead_stop(struct lazy *lazy); /* it begins nothing more */
 void lazy_ahead_join(struct lazy *lazy); /* before the fetcher goes: its thread reads */
 void lazy_ahead_free(struct lazy *lazy); /* after it: reads that end call lazy_ahead_seen */
+
+/* Spans to be fetched ahead, collected to be asked for together; zeroed but for LAZY and CLASS. */
+#define LAZY_WANTS_MAX 512u
+struct lazy_wants {
+	struct lazy *lazy; /* borrowed */
+	enum fetch_class class;
+	size_t count;
+	struct fetch_span spans[LAZY_WANTS_MAX];
+};
+/* What is missing of [FROM, TO) of a file; of a whole file, or of a large one its start, and when
+ * it is a program or library also its end, which says what it needs. */
+void lazy_wants_range(struct lazy_wants *wants, uint32_t inode, uint64_t from, uint64_t to);
+void lazy_wants_file(struct lazy_wants *wants, uint32_t inode, bool program);
+void lazy_wants_flush(struct lazy_wants *wants);
 
 /* lazy-fill.c */
 void lazy_fill_start(struct lazy *lazy);

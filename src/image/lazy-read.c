@@ -24,6 +24,7 @@ struct reading {
 	struct lazy_request *request; /* borrowed */
 	_Atomic uint32_t pending;     /* pieces not done, and one for each who uses it */
 	bool quiet;		      /* nobody reads: neither recorded nor looked into */
+	bool patient;		      /* nor is it demand */
 	uint32_t inode;
 	uint8_t *buf; /* borrowed */
 	uint64_t offset;
@@ -142,7 +143,12 @@ static void read_piece(struct reading *r, struct fetch_span span, uint8_t *buf, 
 {
 	struct piece *piece = r->spare ? TAKE(r->spare) : mem_new(sizeof(*piece));
 	*piece = (struct piece){
-		.wait = { .span = span, .buf = buf, .size = size, .at = at, .done = piece_done },
+		.wait = { .span = span,
+			  .buf = buf,
+			  .size = size,
+			  .at = at,
+			  .done = piece_done,
+			  .patient = r->patient },
 		.reading = r,
 	};
 	if (!r->quiet)
@@ -180,7 +186,7 @@ static void read_stream(struct reading *r, uint32_t layer, uint64_t offset, uint
 	const struct table *table = r->lazy->layers[layer].table;
 	uint32_t i = table_find_span(table, offset);
 	const struct table_span *s = table_span(table, i);
-	if (offset + size > s->stream_offset + s->stream_size)
+	if (!r->patient && offset + size > s->stream_offset + s->stream_size)
 		announce(r->lazy, layer, i, offset + size);
 	for (; size > 0; s = table_span(table, ++i)) {
 		uint32_t at = (uint32_t)(offset - s->stream_offset);
@@ -252,8 +258,14 @@ static int clip(struct lazy *lazy, const struct rootfs_inode *inode, size_t size
 	return 0;
 }
 
+enum manner {
+	READS,	   /* somebody does */
+	LOOKS,	   /* we do */
+	PATIENTLY, /* and it has time */
+};
+
 static int read_start(struct lazy *lazy, struct lazy_request *request, uint32_t inode, void *buf,
-		      size_t size, uint64_t offset, bool quiet, size_t *got)
+		      size_t size, uint64_t offset, enum manner manner, size_t *got)
 {
 	const struct rootfs_inode *file = rootfs_inode(lazy->rootfs, inode);
 	struct err err = { 0 };
@@ -267,8 +279,8 @@ static int read_start(struct lazy *lazy, struct lazy_request *request, uint32_t 
 	if (there == 0)
 		return 1;
 	struct reading *r = mem_make(struct reading, .lazy = lazy, .request = request, .pending = 1,
-				     .quiet = quiet, .inode = inode, .buf = buf, .offset = offset,
-				     .got = there);
+				     .quiet = manner != READS, .patient = manner == PATIENTLY,
+				     .inode = inode, .buf = buf, .offset = offset, .got = there);
 	read_file(r, file, buf, offset);
 	if (!r->pieces) {
 		look_at(r);
@@ -283,7 +295,13 @@ static int read_start(struct lazy *lazy, struct lazy_request *request, uint32_t 
 int lazy_read_start(struct lazy *lazy, struct lazy_request *request, uint32_t inode, void *buf,
 		    size_t size, uint64_t offset, size_t *got)
 {
-	return read_start(lazy, request, inode, buf, size, offset, false, got);
+	return read_start(lazy, request, inode, buf, size, offset, READS, got);
+}
+
+int lazy_read_patiently(struct lazy *lazy, struct lazy_request *request, uint32_t inode, void *buf,
+			size_t size, size_t *got)
+{
+	return read_start(lazy, request, inode, buf, size, 0, PATIENTLY, got);
 }
 
 /* --- blocking --- */
@@ -311,12 +329,12 @@ static void wake(struct lazy_request *request, int code, size_t got, const struc
 }
 
 static int read_and_wait(struct lazy *lazy, uint32_t inode, void *buf, size_t size, uint64_t offset,
-			 bool quiet, size_t *got, struct err *err)
+			 enum manner manner, size_t *got, struct err *err)
 {
 	struct waiting w = { .request = { wake },
 			     .mutex = PTHREAD_MUTEX_INITIALIZER,
 			     .changed = PTHREAD_COND_INITIALIZER };
-	if (read_start(lazy, &w.request, inode, buf, size, offset, quiet, got) == 1)
+	if (read_start(lazy, &w.request, inode, buf, size, offset, manner, got) == 1)
 		return 0;
 	pthread_mutex_lock(&w.mutex);
 	while (!w.done)
@@ -332,13 +350,13 @@ static int read_and_wait(struct lazy *lazy, uint32_t inode, void *buf, size_t si
 int lazy_read(struct lazy *lazy, uint32_t inode, void *buf, size_t size, uint64_t offset,
 	      size_t *got, struct err *err)
 {
-	return read_and_wait(lazy, inode, buf, size, offset, false, got, err);
+	return read_and_wait(lazy, inode, buf, size, offset, READS, got, err);
 }
 
 int lazy_read_ahead(struct lazy *lazy, uint32_t inode, void *buf, size_t size, uint64_t offset,
 		    size_t *got, struct err *err)
 {
-	return read_and_wait(lazy, inode, buf, size, offset, true, got, err);
+	return read_and_wait(lazy, inode, buf, size, offset, LOOKS, got, err);
 }
 
 /* --- the clock --- */

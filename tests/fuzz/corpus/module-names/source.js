@@ -1,0 +1,3 @@
+import a from 'a';
+const b = require('./b');
+export * from "@c/d";

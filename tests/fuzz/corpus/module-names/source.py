@@ -1,0 +1,7 @@
+import os, a.b as c
+from . import (x,
+  y)
+try:
+    import z
+except ImportError:
+    pass
