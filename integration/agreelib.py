@@ -64,6 +64,19 @@ def ls_as_people_see_it(look, image, theirs):
     return unlike('ls -lR', ours, seen)
 
 
+def ls_sorted(look, image, tree):
+    """Directories without others in them, for those have sizes of their own only in the real one."""
+    found = []
+    above = {os.path.dirname(p) for p in names(tree, '-mindepth', '1', '-type', 'd')}
+    for path in every([p for p in names(tree, '-type', 'd', '!', '-empty') if p not in above], 3):
+        for order, flag in (('size', '-S'), ('time', '-t')):
+            ours = look.ask('ls', '-a0', '--sort', order, image, path).split(b'\0')
+            theirs = real('ls', '-a', '--zero', flag, b'.' + path, cwd=tree).split(b'\0')
+            dots = b'.', b'..'
+            found += unlike('ls --sort=%s %r' % (order, path), [n for n in ours if n not in dots], [n for n in theirs if n not in dots])
+    return found
+
+
 # ---- entries in JSON
 def wrong_entry(entry, path):
     """The members of ENTRY that are not what the file PATH is."""

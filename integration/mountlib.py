@@ -242,12 +242,12 @@ def mine(pid):
 
 
 # ---- reading
-def tar_digest(path, ns=True, timeout=120):
+def tar_digest(path, ns=True, timeout=120, xattrs=True):
     """SHA-256 of what tar makes of PATH: names, types, modes, owners, times, links, bytes.
 
-    NS: extended attributes and nanoseconds too.
+    NS: nanoseconds too, and with XATTRS extended attributes, in the order that the file system gives them.
     """
-    pax = ['--xattrs', '--xattrs-include=*', '--format=pax',
+    pax = [*(['--xattrs', '--xattrs-include=*'] if xattrs else []), '--format=pax',
            '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime']
     argv = ['tar', '-C', path, '--sort=name', '--numeric-owner', *(pax if ns else ['--format=gnu']), '-c', '.']
     done = runner.run(['sh', '-c', '{ "$@" || echo failed; } | openssl dgst -sha256', 'sh', *argv], timeout)
