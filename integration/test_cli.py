@@ -53,7 +53,7 @@ def test_version_names_the_libraries(rootlet):
     (['--verson'], "unknown option '--verson'"),
     (['\x1b[2Jx'], "unknown command '\\x1b[2Jx'"),
     (['help', 'unpak'], "did you mean 'unpack'?"),
-    (['unpack'], 'wants an image and a directory, not 0 operands'),
+    (['unpack'], 'wants IMAGE DIR, not 0 operands'),
     (['unpack', 'a'], 'not 1 operand'),
     (['unpack', 'a', 'b', 'c'], 'not 3 operands'),
     (['unpack', '--plaform=linux/amd64', 'a', 'b'], "unknown option '--plaform=linux/amd64': did you mean '--platform'?"),

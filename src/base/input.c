@@ -5,12 +5,30 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+static int check_inside(const struct input *input, uint64_t offset, uint64_t size, struct err *err)
+{
+	if (offset <= input->size && size <= input->size - offset)
+		return 0;
+	return err_set(err, EBADMSG, "%llu bytes at %llu are not inside %llu",
+		       (unsigned long long)size, (unsigned long long)offset,
+		       (unsigned long long)input->size);
+}
+
 int input_read(struct input *input, void *buf, size_t size, uint64_t offset, struct err *err)
 {
-	if (offset > input->size || size > input->size - offset)
-		return err_set(err, EBADMSG, "%zu bytes at %llu are not inside %llu", size,
-			       (unsigned long long)offset, (unsigned long long)input->size);
-	return size > 0 ? input->ops->read(input, buf, size, offset, err) : 0;
+	int r = check_inside(input, offset, size, err);
+	return r == 0 && size > 0 ? input->ops->read(input, buf, size, offset, err) : r;
+}
+
+int input_stream(struct input *input, uint64_t offset, uint64_t size, struct stream **out,
+		 struct err *err)
+{
+	int r = check_inside(input, offset, size, err);
+	if (r < 0)
+		return r;
+	if (!input->ops->stream || size == 0)
+		return err_set(err, EOPNOTSUPP, "there is nothing to wait for");
+	return input->ops->stream(input, offset, size, out, err);
 }
 
 void input_free(struct input *input)
@@ -39,7 +57,7 @@ static void memory_free(struct input *input)
 
 struct input *input_of_memory(const void *data, size_t size)
 {
-	static const struct input_ops ops = { memory_read, memory_free };
+	static const struct input_ops ops = { .read = memory_read, .free = memory_free };
 	struct memory_input *m = mem_make(struct memory_input, .base = { &ops, size },
 					  .data = data);
 	return &m->base;
@@ -78,7 +96,7 @@ static void file_free(struct input *input)
 
 struct input *input_of_fd(int fd, uint64_t offset, uint64_t size)
 {
-	static const struct input_ops ops = { file_read, file_free };
+	static const struct input_ops ops = { .read = file_read, .free = file_free };
 	struct file_input *f = mem_make(struct file_input, .base = { &ops, size }, .fd = fd,
 					.offset = offset);
 	return &f->base;

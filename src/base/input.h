@@ -11,11 +11,15 @@
 #include "base/mem.h"
 
 struct input;
+struct stream; /* base/stream.h */
 
 struct input_ops {
 	/* See input_read; OFFSET and SIZE were checked against the input's size. */
 	int (*read)(struct input *input, void *buf, size_t size, uint64_t offset, struct err *err);
 	void (*free)(struct input *input);
+	/* Optional: see input_stream; likewise checked. */
+	int (*stream)(struct input *input, uint64_t offset, uint64_t size, struct stream **out,
+		      struct err *err);
 };
 
 struct input {
@@ -29,6 +33,13 @@ struct input {
  */
 MUST_USE int input_read(struct input *input, void *buf, size_t size, uint64_t offset,
 			struct err *err);
+/*
+ * The same bytes as they come, for who has something to do with the first while others are on their
+ * way; *out must be freed before the input.  It may end early.  -EOPNOTSUPP: they are here, or a
+ * read would get them all the same.
+ */
+MUST_USE int input_stream(struct input *input, uint64_t offset, uint64_t size, struct stream **out,
+			  struct err *err);
 void input_free(struct input *input); /* accepts NULL */
 DEFINE_AUTO(input)
 

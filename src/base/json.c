@@ -43,9 +43,8 @@ static int build(struct json_object **out, const char *data, size_t size, struct
 	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 2);
 	if (!tokener)
 		return err_set(err, ENOMEM, "out of memory");
-	/* not JSON_TOKENER_STRICT: with it json-c 0.18 refuses every byte from 0x80 on (its issue
-	   892), and json_scan is the stricter anyway */
-	json_tokener_set_flags(tokener, JSON_TOKENER_VALIDATE_UTF8);
+	/* neither JSON_TOKENER_STRICT, with which json-c 0.18 refuses every byte from 0x80 on (its
+	   issue 892), nor JSON_TOKENER_VALIDATE_UTF8: json_scan is the stricter */
 	*out = json_tokener_parse_ex(tokener, data, (int)size);
 	/* a number that is the whole text may go on, so json-c waits for an end */
 	if (json_tokener_get_error(tokener) == json_tokener_continue)

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cache/cache.h"
+#include "cmd/begin.h"
 #include "cmd/cmd.h"
 #include "term/report.h"
 
@@ -156,24 +157,15 @@ static int run(int argc, char **argv)
 {
 	struct cache_args args = { 0 };
 	struct err err = { 0 };
-	int operands;
-	int r = opts_parse(&args, options, N_ELEMENTS(options), argc, argv, &operands, &err);
-	if (r < 0)
-		return cmd_usage(cmd_cache.name, &err);
-	if (args.help) {
-		help_command(stdout, &cmd_cache);
-		return cmd_finish_stdout();
-	}
-	if (operands != 1) {
-		(void)err_set(&err, EINVAL, "wants one of ls, stat, prune, verify and clear");
-		return cmd_usage(cmd_cache.name, &err);
-	}
+	int operands, status;
+	if (!begin_command(&cmd_cache, &args, &args.help, argc, argv, 1, 1, &operands, &status))
+		return status;
 	const struct verb *verb = find_verb(argv[1], &err);
 	if (!verb)
 		return cmd_usage(cmd_cache.name, &err);
 	AUTO(cache) cache = NULL;
 	struct cache_options cache_options = { .path = args.cache };
-	r = cache_open(&cache, &cache_options, &err);
+	int r = cache_open(&cache, &cache_options, &err);
 	if (r == 0)
 		r = verb->run(cache, &args, &err);
 	return r < 0 ? cmd_fail(r, &err) : cmd_finish_stdout();

@@ -5,9 +5,11 @@
  * bash breaks words at ':' and '=', which names of images and options are full of: the script puts
  * them together again, and takes off again what bash believes to be there already.
  */
+#include "cmd/begin.h"
 #include "cmd/completion.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -112,15 +114,10 @@ int completion_run(const struct command *self, const struct commands *commands, 
 {
 	struct completion_args args = { 0 };
 	struct err err = { 0 };
-	int operands;
-	int r = opts_parse(&args, self->options, self->option_count, argc, argv, &operands, &err);
-	if (r < 0)
-		return cmd_usage(self->name, &err);
-	if (args.help) {
-		help_command(stdout, self);
-		return cmd_finish_stdout();
-	}
-	if (operands < 1 || (operands > 1 && !args.words)) {
+	int operands, status, r = 0;
+	if (!begin_command(self, &args, &args.help, argc, argv, 1, INT_MAX, &operands, &status))
+		return status;
+	if (operands > 1 && !args.words) {
 		(void)err_set(&err, EINVAL, "wants one of bash, zsh and fish");
 		return cmd_usage(self->name, &err);
 	}

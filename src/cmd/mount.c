@@ -10,6 +10,7 @@
 #include "base/esc.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "cmd/begin.h"
 #include "cmd/cmd.h"
 #include "fuse/mount.h"
 #include "term/cancel.h"
@@ -181,22 +182,12 @@ static int run(int argc, char **argv)
 		.fill = "idle",
 	};
 	struct err err = { 0 };
-	int operands;
-	int r = opts_parse(&args, options, N_ELEMENTS(options), argc, argv, &operands, &err);
-	if (r < 0)
-		return cmd_usage(cmd_mount.name, &err);
-	if (args.help) {
-		help_command(stdout, &cmd_mount);
-		return cmd_finish_stdout();
-	}
-	if (operands != 2) {
-		(void)err_set(&err, EINVAL, "wants an image and a directory, not %d operands",
-			      operands);
-		return cmd_usage(cmd_mount.name, &err);
-	}
+	int operands, status;
+	if (!begin_command(&cmd_mount, &args, &args.help, argc, argv, 2, 2, &operands, &status))
+		return status;
 	if (args.debug)
 		report_log_to_stderr();
-	r = mount_image(argv[1], argv[2], &args, &err);
+	int r = mount_image(argv[1], argv[2], &args, &err);
 	return r < 0 ? cmd_fail(r, &err) : 0;
 }
 

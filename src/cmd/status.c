@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "cmd/begin.h"
 #include "cmd/cmd.h"
 #include "cmd/metrics.h"
 #include "fuse/mount.h"
@@ -163,20 +164,15 @@ static int run(int argc, char **argv)
 {
 	struct status_args args = { 0 };
 	struct err err = { 0 };
-	int operands;
-	int r = opts_parse(&args, options, N_ELEMENTS(options), argc, argv, &operands, &err);
-	if (r < 0)
-		return cmd_usage(cmd_status.name, &err);
-	if (args.help) {
-		help_command(stdout, &cmd_status);
-		return cmd_finish_stdout();
-	}
-	if (operands > 1 || (args.json && args.prometheus)) {
-		(void)err_set(&err, EINVAL, "wants one directory or none, and one format");
+	int operands, status;
+	if (!begin_command(&cmd_status, &args, &args.help, argc, argv, 0, 1, &operands, &status))
+		return status;
+	if (args.json && args.prometheus) {
+		(void)err_set(&err, EINVAL, "wants one format");
 		return cmd_usage(cmd_status.name, &err);
 	}
 	__attribute__((cleanup(mounts_release))) struct mounts mounts = { 0 };
-	r = mount_status(operands ? argv[1] : NULL, keep, &mounts, &err);
+	int r = mount_status(operands ? argv[1] : NULL, keep, &mounts, &err);
 	if (r < 0)
 		return cmd_fail(r, &err);
 	print(&mounts, &args);

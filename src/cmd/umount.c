@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "cmd/begin.h"
 #include "cmd/cmd.h"
 #include "fuse/mount.h"
 
@@ -21,19 +22,10 @@ static int run(int argc, char **argv)
 {
 	struct umount_args args = { 0 };
 	struct err err = { 0 };
-	int operands;
-	int r = opts_parse(&args, options, N_ELEMENTS(options), argc, argv, &operands, &err);
-	if (r < 0)
-		return cmd_usage(cmd_umount.name, &err);
-	if (args.help) {
-		help_command(stdout, &cmd_umount);
-		return cmd_finish_stdout();
-	}
-	if (operands != 1) {
-		(void)err_set(&err, EINVAL, "wants a directory, not %d operands", operands);
-		return cmd_usage(cmd_umount.name, &err);
-	}
-	r = mount_stop(argv[1], args.lazy, &err);
+	int operands, status;
+	if (!begin_command(&cmd_umount, &args, &args.help, argc, argv, 1, 1, &operands, &status))
+		return status;
+	int r = mount_stop(argv[1], args.lazy, &err);
 	return r < 0 ? cmd_fail(r, &err) : 0;
 }
 

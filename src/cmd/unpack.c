@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "cmd/begin.h"
 #include "cmd/cmd.h"
 #include "image/image.h"
 #include "image/unpack.h"
@@ -222,24 +223,14 @@ static int run(int argc, char **argv)
 {
 	struct unpack_args args = { .tls_verify = true };
 	struct err err = { 0 };
-	int operands;
-	int r = opts_parse(&args, options, N_ELEMENTS(options), argc, argv, &operands, &err);
-	if (r < 0)
-		return cmd_usage(cmd_unpack.name, &err);
-	if (args.help) {
-		help_command(stdout, &cmd_unpack);
-		return cmd_finish_stdout();
-	}
-	if (operands != 2) {
-		(void)err_set(&err, EINVAL, "wants an image and a directory, not %d operands",
-			      operands);
-		return cmd_usage(cmd_unpack.name, &err);
-	}
+	int operands, status;
+	if (!begin_command(&cmd_unpack, &args, &args.help, argc, argv, 2, 2, &operands, &status))
+		return status;
 	if (args.debug)
 		report_log_to_stderr();
 
 	__attribute__((cleanup(outcome_release))) struct outcome outcome = { 0 };
-	r = unpack(&outcome, argv[1], argv[2], &args, &err);
+	int r = unpack(&outcome, argv[1], argv[2], &args, &err);
 	if (r < 0)
 		return cmd_fail(r, &err);
 	if (!args.quiet)

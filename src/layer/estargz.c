@@ -244,7 +244,7 @@ static int read_toc(const struct find_layer *layer, struct chunks *chunks, uint6
 {
 	struct feed_tap outer = { .max_bytes = TOC_JSON_MAX_BYTES };
 	struct feed_tap inner = { .max_bytes = TOC_JSON_MAX_BYTES + ((uint64_t)4 << 20) };
-	struct stream *range = feed_range(layer->blob, begin, end - begin, FEED_PIECE_BYTES);
+	struct stream *range = feed_whole(layer->blob, begin, end - begin);
 	struct stream *plain = decoder_stream(feed_through(range, &outer), 256 << 10);
 	AUTO(stream) stream = feed_through(plain, &inner);
 	AUTO(tar) tar = tar_new(stream);

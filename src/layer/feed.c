@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define REST_MAX_BYTES 65536u
+
 struct range {
 	struct stream base;
 	struct input *input; /* borrowed */
@@ -51,6 +53,64 @@ struct stream *feed_range(struct input *input, uint64_t offset, uint64_t size, s
 	struct range *range = mem_make(struct range, .base = { &ops }, .input = input, .at = offset,
 				       .left = size, .piece_bytes = piece);
 	return &range->base;
+}
+
+struct whole {
+	struct stream base;
+	struct input *input;  /* borrowed */
+	struct stream *below; /* owned; NULL before the first piece */
+	uint64_t offset, left;
+};
+
+static int whole_open(struct whole *w, struct err *err)
+{
+	struct err why = { 0 };
+	int r = input_stream(w->input, w->offset, w->left, &w->below, &why);
+	if (r == -EOPNOTSUPP)
+		w->below = feed_range(w->input, w->offset, w->left, FEED_PIECE_BYTES);
+	else if (r < 0)
+		return err_set(err, -r, "%s", err_text(&why));
+	return 0;
+}
+
+static int whole_next(struct stream *stream, const void **data, size_t *size, struct err *err)
+{
+	struct whole *w = (struct whole *)stream;
+	int r = w->below ? 0 : whole_open(w, err);
+	if (r == 0)
+		r = stream_next(w->below, data, size, err);
+	if (r < 0)
+		return r;
+	if (*size > w->left || (*size == 0 && w->left > 0))
+		return err_set(err, EBADMSG, "the data end early, or late");
+	w->left -= *size;
+	return 0;
+}
+
+/* A connection can be used again when all that was asked for was taken from it. */
+static void take_rest(struct whole *w)
+{
+	const void *data;
+	size_t size = 1;
+	while (w->below && w->left <= REST_MAX_BYTES && size > 0)
+		if (whole_next(&w->base, &data, &size, NULL) < 0)
+			return;
+}
+
+static void whole_free(struct stream *stream)
+{
+	struct whole *w = (struct whole *)stream;
+	take_rest(w);
+	stream_free(w->below);
+	free(w);
+}
+
+struct stream *feed_whole(struct input *input, uint64_t offset, uint64_t size)
+{
+	static const struct stream_ops ops = { .next = whole_next, .free = whole_free };
+	struct whole *w = mem_make(struct whole, .base = { &ops }, .input = input, .offset = offset,
+				   .left = size);
+	return &w->base;
 }
 
 struct tapped {

@@ -17,6 +17,12 @@
  */
 struct stream *feed_range(struct input *input, uint64_t offset, uint64_t size, size_t piece_bytes);
 
+/*
+ * The same as it comes, all at once where it has to be fetched: what has come can be worked on
+ * while the rest is on its way.
+ */
+struct stream *feed_whole(struct input *input, uint64_t offset, uint64_t size);
+
 struct feed_tap {
 	struct hasher *hasher; /* borrowed or NULL: gets what passes */
 	uint64_t max_bytes;    /* -E2BIG beyond */

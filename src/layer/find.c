@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/stream.h"
 #include "codec/tar-header.h"
 #include "layer/find-keys.h"
 
@@ -67,9 +68,63 @@ static int tail_read(struct input *input, void *buf, size_t size, uint64_t offse
 	return r;
 }
 
+/* What has to be fetched of a range, and then what is held of it. */
+struct tail_stream {
+	struct stream base;
+	struct tail *tail;    /* borrowed */
+	struct stream *below; /* owned; NULL once it has ended */
+	const uint8_t *held;  /* borrowed from the tail */
+	size_t held_size;
+};
+
+static int tail_stream_next(struct stream *stream, const void **data, size_t *size, struct err *err)
+{
+	struct tail_stream *s = (struct tail_stream *)stream;
+	if (s->below) {
+		int r = stream_next(s->below, data, size, err);
+		if (r < 0)
+			s->tail->failed = r;
+		if (r < 0 || *size > 0)
+			return r;
+		stream_free(TAKE(s->below));
+	}
+	*data = s->held;
+	*size = s->held_size;
+	s->held_size = 0;
+	return 0;
+}
+
+static void tail_stream_free(struct stream *stream)
+{
+	stream_free(((struct tail_stream *)stream)->below);
+	free(stream);
+}
+
+static int tail_open(struct input *input, uint64_t offset, uint64_t size, struct stream **out,
+		     struct err *err)
+{
+	static const struct stream_ops ops = { .next = tail_stream_next, .free = tail_stream_free };
+	struct tail *tail = (struct tail *)input;
+	struct stream *below = NULL;
+	if (offset >= tail->offset)
+		return err_set(err, EOPNOTSUPP, "it is one request");
+	uint64_t apart = tail->bytes && tail->offset - offset < size ? tail->offset - offset : size;
+	int r = input_stream(tail->blob, offset, apart, &below, err);
+	if (r < 0 && r != -EOPNOTSUPP)
+		tail->failed = r;
+	if (r < 0)
+		return r;
+	struct tail_stream *s = mem_make(struct tail_stream, .base = { &ops }, .tail = tail,
+					 .below = below, .held_size = (size_t)(size - apart));
+	if (s->held_size > 0)
+		s->held = tail->bytes + (offset + apart - tail->offset);
+	*out = &s->base;
+	return 0;
+}
+
 static void tail_set_up(struct tail *tail, struct input *blob, bool exact)
 {
-	static const struct input_ops ops = { .read = tail_read };
+	static const struct input_ops ops = { .read = tail_read, .stream = tail_open };
 	uint64_t least = exact ? TAIL_EXACT_MIN_BYTES : TAIL_MIN_BYTES;
 	uint64_t most = exact ? TAIL_EXACT_MAX_BYTES : TAIL_MAX_BYTES;
 	uint64_t size = blob->size / TAIL_PART;

@@ -94,14 +94,18 @@ static int take_token(struct reader *rd, char wanted, const char *name, struct e
 	return 0;
 }
 
-static int keep(struct reader *rd, int c, struct err *err)
+/* Take N of the bytes that are here. */
+static int keep(struct reader *rd, size_t n, struct err *err)
 {
-	if (rd->size >= VALUE_MAX_BYTES)
+	if (n > VALUE_MAX_BYTES - rd->size)
 		return err_set(err, E2BIG, "a value of more than %zu bytes", VALUE_MAX_BYTES);
-	if (rd->size == rd->capacity)
-		rd->text = mem_grow(rd->text, &rd->capacity, rd->size, 1);
-	rd->text[rd->size++] = (char)c;
-	advance(rd);
+	while (rd->capacity - rd->size < n)
+		rd->text = mem_grow(rd->text, &rd->capacity, rd->capacity, 1);
+	if (n > 0)
+		memcpy(rd->text + rd->size, rd->at, n);
+	rd->size += n;
+	rd->at += n;
+	rd->left -= n;
 	return 0;
 }
 
@@ -136,24 +140,37 @@ static bool ends_word(const struct place *p, int c)
 	return p->depth == 0 && !p->string && (is_space(c) || c == ',' || c == '}' || c == ']');
 }
 
+/* How many of the bytes that are here belong to the value; *whole when it ends with them. */
+static size_t measure(const struct reader *rd, struct place *place, bool *whole)
+{
+	for (size_t n = 0; n < rd->left; n++) {
+		*whole = ends_word(place, rd->at[n]);
+		if (*whole)
+			return n;
+		*whole = pass(place, rd->at[n]);
+		if (*whole)
+			return n + 1;
+	}
+	return rd->left;
+}
+
 /* Collect the value that begins at the next byte that is no white space. */
 static int collect(struct reader *rd, struct err *err)
 {
 	struct place place = { 0 };
+	bool whole = false;
 	int c = -1;
 	int r = peek_token(rd, &c, err);
 	rd->size = 0;
-	while (r == 0) {
+	while (r == 0 && !whole) {
 		if (c < 0)
 			return unexpected(c, "more of a value", err);
-		if (ends_word(&place, c))
-			return rd->size > 0 ? 0 : unexpected(c, "a value", err);
-		r = keep(rd, c, err);
-		if (r == 0 && pass(&place, c))
-			return 0;
-		if (r == 0)
+		r = keep(rd, measure(rd, &place, &whole), err);
+		if (r == 0 && !whole)
 			r = peek(rd, &c, err);
 	}
+	if (r == 0 && rd->size == 0)
+		return unexpected(c, "a value", err);
 	return r;
 }
 

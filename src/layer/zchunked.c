@@ -185,8 +185,8 @@ static int read_toc(const struct find_layer *layer, const struct names *names,
 				  .max_bytes = TOC_JSON_MAX_BYTES,
 				  .strip_head = true };
 	struct feed_tap inner = { .hasher = json, .max_bytes = position->json_size };
-	struct stream *range = feed_range(layer->blob, position->offset - SKIPPABLE_HEAD_BYTES,
-					  position->size + SKIPPABLE_HEAD_BYTES, FEED_PIECE_BYTES);
+	struct stream *range = feed_whole(layer->blob, position->offset - SKIPPABLE_HEAD_BYTES,
+					  position->size + SKIPPABLE_HEAD_BYTES);
 	struct stream *plain = decoder_stream(feed_through(range, &outer), 256 << 10);
 	AUTO(stream) stream = feed_through(plain, &inner);
 	int r = toc_json_read(stream, chunks_json, chunks, err);

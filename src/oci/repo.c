@@ -127,6 +127,13 @@ static int blob_read(struct input *input, void *buf, size_t size, uint64_t offse
 	return r;
 }
 
+static int blob_stream(struct input *input, uint64_t offset, uint64_t size, struct stream **out,
+		       struct err *err)
+{
+	const struct blob_input *b = (const struct blob_input *)input;
+	return repo_range(b->repo, b->d, offset, size, 0, out, err);
+}
+
 static void blob_input_free(struct input *input)
 {
 	free(input);
@@ -134,7 +141,9 @@ static void blob_input_free(struct input *input)
 
 struct input *repo_input(struct repo *repo, const struct descriptor *d)
 {
-	static const struct input_ops ops = { blob_read, blob_input_free };
+	static const struct input_ops ops = { .read = blob_read,
+					      .stream = blob_stream,
+					      .free = blob_input_free };
 	struct input *direct = repo->ops->input ? repo->ops->input(repo, d) : NULL;
 	if (direct)
 		return direct;
