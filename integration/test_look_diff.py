@@ -247,6 +247,19 @@ def test_chunks_of_the_same_digest_are_not_read(rootlet, look, scratch, registry
     assert re.findall(rb'/f\d', done.out) == [b'/f5'] and re.search(r'read [0-9.]+ KiB of ', done.text), done
 
 
+def test_many_files_are_read_in_few_requests(rootlet, look, scratch, registry):
+    """Equal files, one side as one stream and the other in a frame each: no digest of one is in the other's table."""
+    layout = mkimage.Layout(scratch / 'streams')
+    tar = lazyimages.trimmed(lazyimages.work_layer('w', 300, 0, b'd', most=20000))
+    for tag, layer in (('a', lazyimages.plain(tar)), ('b', lazyimages.zchunked(tar))):
+        layout.tag(tag, lazyimages.image(layout, [layer]))
+        done = rootlet('push', '--quiet', '--tls-verify=false', 'oci:%s:%s' % (layout.d, tag), '%s/streams:%s' % (registry, tag))
+        assert done.rc == 0, done
+    done = look.run('diff', '--tls-verify=false', *('%s/streams:%s' % (registry, tag) for tag in 'ab'))
+    requests = int(re.search(r'in (\d+) requests', done.text)[1])
+    assert done.rc == 0 and done.out == b'' and 5 < requests < 60, done
+
+
 def test_without_an_image_to_compare(look, pair):
     assert 'not 1 operands' in look.fails('diff', pair[0], rc=2)
     assert 'none' in look.fails('diff', pair[0], pair[1][:-1] + 'none', rc=3)
