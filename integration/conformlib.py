@@ -1,5 +1,5 @@
 """What the conformance tests of check and in share: a step with nothing in its environment, and a Docker Hub of ours."""
-import contextlib, json, os, pathlib, subprocess, tempfile, time
+import contextlib, json, os, pathlib, subprocess, time
 
 import conftest
 import script_registry
@@ -63,7 +63,7 @@ def docker_hub(scratch):
     """(registry, before, ca): a registry that is Docker Hub for a program run behind BEFORE and trusting CA."""
     conftest.need_root()
     conftest.need_tool('unshare')
-    directory = pathlib.Path(tempfile.mkdtemp(prefix='hub-', dir=scratch))
+    directory = conftest.fresh_directory('hub-', scratch)
     pem, key = certificate(directory, 'DNS:' + HUB)
     address = '127.%d.%d.%d' % (1 + os.getpid() % 250, 1 + os.getpid() // 250 % 250, 1 + int(time.time()) % 250)
     hosts = directory / 'hosts'

@@ -4,7 +4,7 @@ The binary is $ROOTLET, else build/rootlet.  Everything started here is stopped 
 lies in a temporary directory.  What this machine cannot do (no root, no loop devices, a peer not installed)
 skips the tests that need it; with ROOTLET_MUST_RUN=1 (CI) a skip of that kind is a failure.
 """
-import contextlib, os, pathlib, pwd, shutil, signal, socket, subprocess, sys, tempfile, time
+import contextlib, os, pathlib, pwd, secrets, shutil, signal, socket, subprocess, sys, tempfile, time
 
 import pytest
 
@@ -68,10 +68,17 @@ def sanitized(binary):
     return any(word in binary.read_bytes() for word in (b'__asan_init', b'__tsan_init'))
 
 
+def fresh_directory(prefix, parent=None):
+    """A new directory for us alone.  Its name is of letters and digits: podman makes names of images of such paths."""
+    path = pathlib.Path(parent or tempfile.gettempdir()) / (prefix + secrets.token_hex(4))
+    path.mkdir(0o700)
+    return path
+
+
 @pytest.fixture(scope='session')
 def scratch():
     """A directory for the whole run that other users may pass."""
-    path = pathlib.Path(tempfile.mkdtemp(prefix='rootlet-test-'))
+    path = fresh_directory('rootlet-test-')
     path.chmod(0o755)
     yield path
     subprocess.run(['rm', '-rf', '--one-file-system', '--', path])
@@ -141,7 +148,7 @@ def disk(scratch):
 @pytest.fixture
 def place(disk, request):
     """An empty directory on that disk, for one test."""
-    path = pathlib.Path(tempfile.mkdtemp(prefix='t-', dir=disk))
+    path = fresh_directory('t-', disk)
     path.chmod(0o755)
     yield path
     subprocess.run(['rm', '-rf', '--one-file-system', '--', path])
@@ -262,7 +269,7 @@ def fuse():
 @contextlib.contextmanager
 def mount_lab(rootlet, place, scratch):
     """A mountlib.MountLab; its run directory has a short name."""
-    run = pathlib.Path(tempfile.mkdtemp(prefix='r', dir=scratch))
+    run = fresh_directory('r', scratch)
     lab = mountlib.MountLab(rootlet, place, run)
     try:
         yield lab
@@ -284,7 +291,7 @@ def eager(rootlet, disk):
 
     def get(image, *options):
         if image not in made:
-            made[image] = pathlib.Path(tempfile.mkdtemp(prefix='eager-', dir=disk)) / 'root'
+            made[image] = fresh_directory('eager-', disk) / 'root'
             done = rootlet('unpack', '--quiet', '--devices', *options, image, made[image])
             assert done.rc == 0, done
         return made[image]
