@@ -4,7 +4,7 @@ The binary is $ROOTLET, else build/rootlet.  Everything started here is stopped 
 lies in a temporary directory.  What this machine cannot do (no root, no loop devices, a peer not installed)
 skips the tests that need it; with ROOTLET_MUST_RUN=1 (CI) a skip of that kind is a failure.
 """
-import contextlib, ctypes, os, pathlib, pwd, secrets, shutil, signal, socket, subprocess, sys, tempfile, time
+import contextlib, os, pathlib, pwd, secrets, shutil, signal, socket, subprocess, sys, tempfile, time
 
 import pytest
 
@@ -29,12 +29,7 @@ USER = 'rootlet-test-%d' % os.getpid()
 
 
 def pytest_configure():
-    """A mount namespace for the run: a copy of a mount of ours in somebody else's keeps it from ending, and what is
-    left of a run that was killed goes with it."""
-    new_mount_namespace, private_and_below = 0x20000, 0x40000 | 0x4000      # CLONE_NEWNS, MS_PRIVATE | MS_REC
-    libc = ctypes.CDLL(None)
-    if os.geteuid() == 0 and libc.unshare(new_mount_namespace) == 0:
-        libc.mount(None, b'/', None, private_and_below, None)
+    mountlib.unshare_mounts()
 
 
 def cannot(reason):

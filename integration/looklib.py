@@ -11,12 +11,12 @@ HIDDEN = [(0, 0x1f), (0x7f, 0x9f), (0xad, 0xad), (0x61c, 0x61c), (0x180e, 0x180e
 class Look:
     """ask('ls', '-l', image): a run that must succeed, its standard output as bytes."""
 
-    def __init__(self, rootlet, binary, cache):
-        self.rootlet, self.binary, self.cache = rootlet, binary, cache
+    def __init__(self, rootlet, binary, cache, options=()):
+        self.rootlet, self.binary, self.cache, self.options = rootlet, binary, cache, options
 
     def run(self, *args, **how):
         env = dict({'TZ': 'UTC', 'ROOTLET_CACHE': os.fspath(self.cache)}, **how.pop('env', {}))
-        return self.rootlet(*args, env=env, **how)
+        return self.rootlet(args[0], *self.options, *args[1:], env=env, **how)
 
     def ask(self, *args, rc=0, **how):
         done = self.run(args[0], '--quiet', *args[1:], **how)

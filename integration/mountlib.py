@@ -4,7 +4,7 @@ No test may wait for ever on a mount: whoever reads it does so in a process with
 tar_digest), and a watchdog kills the processes behind the mounts of a lab that has lived too long, which turns
 waiting readers into failing ones.
 """
-import contextlib, json, os, pathlib, re, signal, stat, subprocess, sys, threading, time
+import contextlib, ctypes, json, os, pathlib, re, signal, stat, subprocess, sys, threading, time
 
 import runner
 
@@ -12,6 +12,15 @@ LAB = pathlib.Path(__file__).resolve().parent / 'lab'
 # Of a lab; then its mounts are torn down under their readers.  Runs of many kills or faults need more.
 LIVES_SECONDS = int(os.environ.get('ROOTLET_LAB_SECONDS', 300))
 SANITIZED = re.compile(rb'Sanitizer|: runtime error: ')
+
+
+def unshare_mounts():
+    """A mount namespace for this process and its children: a copy of a mount of ours in somebody else's keeps it from
+    ending, and what is left of a run that was killed goes with it."""
+    new_mount_namespace, private_and_below = 0x20000, 0x40000 | 0x4000      # CLONE_NEWNS, MS_PRIVATE | MS_REC
+    libc = ctypes.CDLL(None)
+    if os.geteuid() == 0 and libc.unshare(new_mount_namespace) == 0:
+        libc.mount(None, b'/', None, private_and_below, None)
 
 
 def wait_until(what, seconds, check, pause=0.02):
@@ -233,12 +242,12 @@ def mine(pid):
 
 
 # ---- reading
-def tar_digest(path, ns=True, timeout=120):
+def tar_digest(path, ns=True, timeout=120, xattrs=True):
     """SHA-256 of what tar makes of PATH: names, types, modes, owners, times, links, bytes.
 
-    NS: extended attributes and nanoseconds too.
+    NS: nanoseconds too, and with XATTRS extended attributes, in the order that the file system gives them.
     """
-    pax = ['--xattrs', '--xattrs-include=*', '--format=pax',
+    pax = [*(['--xattrs', '--xattrs-include=*'] if xattrs else []), '--format=pax',
            '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime']
     argv = ['tar', '-C', path, '--sort=name', '--numeric-owner', *(pax if ns else ['--format=gnu']), '-c', '.']
     done = runner.run(['sh', '-c', '{ "$@" || echo failed; } | openssl dgst -sha256', 'sh', *argv], timeout)

@@ -1,5 +1,5 @@
 """What looking costs, on a registry that counts; what a terminal gets to see; and how questions end badly."""
-import os, re, signal, subprocess
+import os, re, signal, subprocess, tarfile
 
 import pytest
 
@@ -80,6 +80,21 @@ def test_cat_costs_one_span(prepared, look, tag):
         assert spent <= 40000 + 1024, 'neighbours were fetched'
         assert len([r for r in seen.log if r['kind'] == 'blob']) == (path != 'one/small')
         assert cost(server, look, 'cat', image, path)[0] == 0
+
+
+def test_any_number_of_files_is_read_in_few_requests(look, scratch):
+    """More files than are fetched ahead at once, a frame each."""
+    layer = mkimage.Layer(tarfile.USTAR_FORMAT)
+    for n in range(17000):
+        layer.f('d%02d/f%03d' % (n // 1000, n % 1000), b'%d' % n)
+    layout = mkimage.Layout(scratch / 'crowd')
+    layout.tag('x', lazyimages.image(layout, [lazyimages.zchunked(layer.bytes())]))
+    server = FaultRegistry(layout.d, scratch / 'crowd-registry')
+    try:
+        _, seen = cost(server, look, 'grep', '-r', '-c', '', '%s/crowd:x' % server.host)
+        assert 2 < len(seen.log) < 200
+    finally:
+        server.stop()
 
 
 def test_grep_fetches_what_its_path_selects(prepared, look):

@@ -1,80 +1,20 @@
 """diff: against the difference of two unpacked trees, over random images and hand-made ones; what it fetches."""
-import json, os, re, stat, subprocess
+import json, os, re, subprocess
 
 import pytest
 
+import agreelib
 import lazyimages
 import mkimage
 import model
+from agreelib import changes, told
 from conftest import need_root, need_tool
-from looklib import Look, json_name, plain_characters, real
-
-TYPES = {stat.S_IFREG: 'file', stat.S_IFDIR: 'directory', stat.S_IFLNK: 'symlink', stat.S_IFCHR: 'char',
-         stat.S_IFBLK: 'block', stat.S_IFIFO: 'fifo'}
+from looklib import Look, plain_characters, real
 
 
 @pytest.fixture
 def look(rootlet, binary, place):
     return Look(rootlet, binary, place / 'cache')
-
-
-# ---- the oracle
-def walk(root):
-    """path (from '/') -> lstat, below and at ROOT."""
-    found = {b'/': os.lstat(root)}
-    for at, dirs, files in os.walk(os.fsencode(root)):
-        for name in dirs + files:
-            path = os.path.join(at, name)
-            found[path[len(os.fsencode(root)):]] = os.lstat(path)
-    return found
-
-
-def xattrs(path):
-    return {k: os.getxattr(path, k, follow_symlinks=False) for k in os.listxattr(path, follow_symlinks=False)}
-
-
-def content(path):
-    with open(path, 'rb') as f:
-        return f.read()
-
-
-def what(a, b, x, y):
-    """The kinds of change from path A (lstat X) to path B (lstat Y)."""
-    kind = stat.S_IFMT(x.st_mode)
-    if kind != stat.S_IFMT(y.st_mode):
-        return {'type'}
-    found = {'owner'} if (x.st_uid, x.st_gid) != (y.st_uid, y.st_gid) else set()
-    if kind != stat.S_IFLNK and x.st_mode != y.st_mode:
-        found.add('mode')
-    if kind == stat.S_IFLNK and os.readlink(a) != os.readlink(b) or kind in (stat.S_IFCHR, stat.S_IFBLK) and x.st_rdev != y.st_rdev:
-        found.add('link')
-    if kind == stat.S_IFREG and content(a) != content(b):
-        found.add('content')
-    if xattrs(a) != xattrs(b):
-        found.add('xattr')
-    return found
-
-
-def expected(one, two):
-    """path -> ('added'|'removed'|'changed', kinds), of two unpacked trees."""
-    a, b, found = walk(one), walk(two), {}
-    for path in a.keys() | b.keys():
-        if path not in a or path not in b:
-            found[path] = ('added' if path in b else 'removed', set())
-            continue
-        kinds = what(os.fsencode(one) + path, os.fsencode(two) + path, a[path], b[path])
-        if kinds:
-            found[path] = ('changed', kinds)
-    return found
-
-
-def told(look, *args):
-    """The same as rootlet tells it, in its order."""
-    done = look.run('diff', '--quiet', '--json', *args)
-    assert done.rc in (0, 1) and done.err == b'', done
-    lines = [json.loads(x) for x in done.out.splitlines()]
-    assert bool(lines) == (done.rc == 1)
-    return {json_name(x): (x['change'], set(x['what'])) for x in lines}, lines
 
 
 def unpack(rootlet, *args):
@@ -105,7 +45,7 @@ def test_random_images_differ_as_their_trees(rootlet, look, place, seed):
         layout.tag(tag, layout.image([mkimage.pack(t, '') for t in tars]))
     names = ['oci:%s:%s' % (layout.d, tag) for tag in 'ab']
     trees = [unpack(rootlet, name, place / tag) for name, tag in zip(names, 'ab')]
-    assert told(look, *names)[0] == expected(*trees), seed
+    assert agreelib.diff(look, names, trees) == [], seed
     assert told(look, names[0], names[0])[0] == {}
 
 
@@ -278,7 +218,7 @@ def test_what_depends_on_the_shared_layers_is_right(rootlet, look, builds, place
     for a, b in (('one', 'more'), ('more', 'one'), ('one', 'implied'), ('through', 'through2'), ('hidden', 'hidden2'),
                  ('hidden', 'opaque'), ('one', 'link'), ('more', 'hidden2')):
         found = told(look, '--tls-verify=false', where + 'gzip-' + a, where + 'gzip-' + b)[0]
-        assert found == expected(trees[a], trees[b]), (a, b)
+        assert found == changes(trees[a], trees[b]), (a, b)
     assert b'/usr/lib/version' in told(look, '--tls-verify=false', where + 'gzip-through', where + 'gzip-through2')[0]
 
 
@@ -305,6 +245,19 @@ def test_chunks_of_the_same_digest_are_not_read(rootlet, look, scratch, registry
     assert b'/f' not in done.out and re.search(r'read [0-9.]+ KiB of ', done.text), done
     done = look.run('diff', '--tls-verify=false', names[0], names[2])
     assert re.findall(rb'/f\d', done.out) == [b'/f5'] and re.search(r'read [0-9.]+ KiB of ', done.text), done
+
+
+def test_many_files_are_read_in_few_requests(rootlet, look, scratch, registry):
+    """Equal files, one side as one stream and the other in a frame each: no digest of one is in the other's table."""
+    layout = mkimage.Layout(scratch / 'streams')
+    tar = lazyimages.trimmed(lazyimages.work_layer('w', 300, 0, b'd', most=20000))
+    for tag, layer in (('a', lazyimages.plain(tar)), ('b', lazyimages.zchunked(tar))):
+        layout.tag(tag, lazyimages.image(layout, [layer]))
+        done = rootlet('push', '--quiet', '--tls-verify=false', 'oci:%s:%s' % (layout.d, tag), '%s/streams:%s' % (registry, tag))
+        assert done.rc == 0, done
+    done = look.run('diff', '--tls-verify=false', *('%s/streams:%s' % (registry, tag) for tag in 'ab'))
+    requests = int(re.search(r'in (\d+) requests', done.text)[1])
+    assert done.rc == 0 and done.out == b'' and 5 < requests < 60, done
 
 
 def test_without_an_image_to_compare(look, pair):

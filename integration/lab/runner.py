@@ -103,8 +103,8 @@ def start(argv, *, user=None, env=None, stdin=None, cwd=None, out=None, err=None
                             stderr=err or subprocess.DEVNULL, **ids, **more)
 
 
-def run(argv, timeout=60, *, data=None, **how):
-    """Run ARGV; DATA goes to its standard input."""
+def run(argv, timeout=60, *, data=None, most=4 << 20, **how):
+    """Run ARGV; DATA goes to its standard input; of each output the first MOST bytes are kept."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as given:
         if data is not None:
             given.write(data)
@@ -116,7 +116,7 @@ def run(argv, timeout=60, *, data=None, **how):
         seconds = time.monotonic() - began
         out.seek(0)
         err.seek(0)
-        return Done(rc, out.read(4 << 20), err.read(4 << 20), seconds, usage.ru_maxrss // 1024, hang)
+        return Done(rc, out.read(most), err.read(most), seconds, usage.ru_maxrss // 1024, hang)
 
 
 def run_on_terminal(argv, timeout=60, rows=24, columns=80, **how):

@@ -44,6 +44,7 @@ struct grep {
 	bool names;		       /* before each line */
 	bool found;		       /* in any file */
 	bool empty_matches;	       /* the pattern, in an empty line: zeros are full of them */
+	struct contents_row row;       /* what is searched, of a directory */
 	/* of the file that is read */
 	const char *path; /* borrowed */
 	uint64_t line, matches;
@@ -190,6 +191,7 @@ static int visit_one(void *arg, const struct rootfs_visit *visit, struct err *er
 	struct grep *g = arg;
 	if (visit->leaving || !S_ISREG(visit->inode->mode))
 		return ROOTFS_WALK_ON;
+	contents_row_next(&g->row);
 	return grep_file(g, visit->path, visit->number, err);
 }
 
@@ -208,9 +210,10 @@ static int search(struct grep *g, const char *path, struct err *err)
 	if (!g->args->recursive)
 		return err_set(err, EINVAL, "'%s' is a directory: -r searches below it", esc(path));
 	g->names = true;
-	contents_want_below(g->view->lazy, number);
-	return rootfs_walk(rootfs, number, path, &(struct rootfs_walk_options){ visit_one, g },
-			   err);
+	contents_row_init(&g->row, g->view->lazy, number);
+	r = rootfs_walk(rootfs, number, path, &(struct rootfs_walk_options){ visit_one, g }, err);
+	contents_row_release(&g->row);
+	return r;
 }
 
 static int run(int argc, char **argv)

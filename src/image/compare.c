@@ -1,7 +1,8 @@
 /*
  * Both trees are walked together, children being sorted alike; a stack of our own, so that depth is
  * bounded by the trees.  What has to be read is collected first and then read by a few threads,
- * because each file costs a round trip where its bytes are not at hand.
+ * because each file costs a round trip where its bytes are not at hand; neighbours in a blob are
+ * fetched ahead, in one.
  */
 #include "image/compare.h"
 
@@ -12,10 +13,14 @@
 
 #include "base/esc.h"
 #include "base/str.h"
+#include "image/contents.h"
 #include "image/parallel.h"
 
 #define PATH_MAX_BYTES (1024u * 1024)
 #define READERS 8
+#define AHEAD_FILES 4096u
+/* Of a larger file the first difference may spare the rest. */
+#define AHEAD_FILE_MAX_BYTES (1024u * 1024)
 
 struct frame {
 	uint32_t a, b; /* directories, or ROOTFS_NONE */
@@ -209,10 +214,30 @@ struct reading {
 	const atomic_bool *cancel; /* borrowed, or NULL */
 };
 
+/* Tasks from FIRST on: twice as many as there are until this is called again. */
+static void want_ahead(const struct reading *reading, size_t first)
+{
+	const struct walk *w = reading->walk;
+	size_t count = reading->count - first, wanted = 0;
+	count = count < 2 * AHEAD_FILES ? count : 2 * AHEAD_FILES;
+	auto_free uint32_t *a = mem_new(count * sizeof(*a)), *b = mem_new(count * sizeof(*b));
+	for (size_t i = first; i < first + count; i++) {
+		const struct difference *d = reading->unsure[i];
+		if (rootfs_inode(w->a, d->a)->size > AHEAD_FILE_MAX_BYTES)
+			continue;
+		a[wanted] = d->a;
+		b[wanted++] = d->b;
+	}
+	contents_want(w->lazy_a, a, wanted);
+	contents_want(w->lazy_b, b, wanted);
+}
+
 static int read_one(void *arg, size_t task, struct err *err)
 {
 	struct reading *reading = arg;
 	struct difference *d = reading->unsure[task];
+	if (task % AHEAD_FILES == 0)
+		want_ahead(reading, task);
 	bool same;
 	uint64_t read_bytes = 0;
 	int r = compare_by_bytes(reading->walk->lazy_a, d->a, reading->walk->lazy_b, d->b, &same,

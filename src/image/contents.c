@@ -1,5 +1,6 @@
 /*
  * A small window of pieces goes through the file: while the first is handed out the others come.
+ * Of many files the fetcher hears some thousands ahead, again and again, for its queue is finite.
  */
 #include "image/contents.h"
 
@@ -13,6 +14,7 @@
 #define PIECE_BYTES (4u * 1024 * 1024)
 #define PIECES 4u
 #define WANT_SPANS_MAX 16384u /* of one call; each is up to some MiB */
+#define ROW_STEP 4096u	      /* files from one such call to the next, which is for twice as many */
 
 struct window;
 
@@ -188,27 +190,36 @@ void contents_want(struct lazy *lazy, const uint32_t *inodes, size_t count)
 	free(wanted.spans);
 }
 
-struct files {
-	uint32_t *all; /* owned */
-	size_t count, capacity;
-};
-
 static int note_file(void *arg, const struct rootfs_visit *visit, struct err *err)
 {
-	struct files *files = arg;
+	struct contents_row *row = arg;
 	(void)err;
 	if (visit->leaving || !S_ISREG(visit->inode->mode))
 		return ROOTFS_WALK_ON;
-	files->all = mem_grow(files->all, &files->capacity, files->count, sizeof(*files->all));
-	files->all[files->count++] = visit->number;
+	row->files = mem_grow(row->files, &row->capacity, row->count, sizeof(*row->files));
+	row->files[row->count++] = visit->number;
 	return ROOTFS_WALK_ON;
 }
 
-void contents_want_below(struct lazy *lazy, uint32_t number)
+void contents_row_init(struct contents_row *row, struct lazy *lazy, uint32_t number)
 {
-	struct files files = { 0 };
-	const struct rootfs_walk_options options = { note_file, &files };
-	if (rootfs_walk(lazy_rootfs(lazy), number, "", &options, NULL) == 0 && files.count > 1)
-		contents_want(lazy, files.all, files.count);
-	free(files.all);
+	const struct rootfs_walk_options options = { note_file, row };
+	*row = (struct contents_row){ .lazy = lazy };
+	/* what it did not get to is fetched when it is read */
+	IGNORE(rootfs_walk(lazy_rootfs(lazy), number, "", &options, NULL));
+}
+
+void contents_row_release(struct contents_row *row)
+{
+	free(row->files);
+	*row = (struct contents_row){ 0 };
+}
+
+void contents_row_next(struct contents_row *row)
+{
+	size_t left = row->count - row->at;
+	if (row->at % ROW_STEP == 0 && left > 1)
+		contents_want(row->lazy, row->files + row->at,
+			      left < 2 * ROW_STEP ? left : 2 * ROW_STEP);
+	row->at += left > 0;
 }

@@ -22,5 +22,18 @@ MUST_USE int contents_read(struct lazy *lazy, uint32_t inode, contents_take *tak
  * request.  Returns at once; what is too much is left out.
  */
 void contents_want(struct lazy *lazy, const uint32_t *inodes, size_t count);
-/* The same for all files at and below inode NUMBER. */
-void contents_want_below(struct lazy *lazy, uint32_t number);
+
+/*
+ * All files at and below an inode, read one after the other in the order of rootfs_walk (each name
+ * counts): some thousands of them are fetched ahead of the one that is read, however many there
+ * are.
+ */
+struct contents_row {
+	struct lazy *lazy; /* borrowed */
+	uint32_t *files;   /* owned: inodes */
+	size_t count, capacity, at;
+};
+void contents_row_init(struct contents_row *row, struct lazy *lazy, uint32_t number);
+void contents_row_release(struct contents_row *row);
+/* The next of them is about to be read, or passed by. */
+void contents_row_next(struct contents_row *row);

@@ -46,10 +46,12 @@ struct extract {
 	int topfd;	      /* owned: the directory that was asked for, when it is full */
 	struct place *places; /* owned: of the directories above it */
 	size_t depth, capacity;
+	struct contents_row row; /* of the files that are made */
 };
 
 static void extract_release(struct extract *x)
 {
+	contents_row_release(&x->row);
 	mem_close_fd(&x->dirfd);
 	mem_close_fd(&x->linksfd);
 	mem_close_fd(&x->topfd);
@@ -273,6 +275,8 @@ static int visit_one(void *arg, const struct rootfs_visit *visit, struct err *er
 	x->result->names++;
 	if (S_ISDIR(visit->inode->mode))
 		return go_down(x, name, err);
+	if (S_ISREG(visit->inode->mode))
+		contents_row_next(&x->row);
 	if (visit->inode->nlink > 1)
 		return make_linked(x, name, visit->number, err);
 	return make_leaf(x, x->dirfd, name, visit->number, &made, err);
@@ -322,7 +326,7 @@ static int fill(struct extract *x, int privatefd, uint32_t number, struct err *e
 	x->linksfd = openat(privatefd, LINKS_NAME, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (x->linksfd < 0)
 		return err_sys(err, "open a directory in the destination");
-	contents_want_below(x->lazy, number);
+	contents_row_init(&x->row, x->lazy, number);
 	return rootfs_walk(x->rootfs, number, "", &(struct rootfs_walk_options){ visit_one, x },
 			   err);
 }
