@@ -21,10 +21,10 @@
 #include "image/module-node.h"
 #include "image/module-python.h"
 
-#define LOOK_MAX_BYTES (512u * 1024)	     /* larger files are not looked into */
-#define SCRIPT_MAX_BYTES (64u * 1024)	     /* that has no suffix */
+#define LOOK_MAX_BYTES (512u * 1024)	 /* larger files are not looked into */
+#define SCRIPT_MAX_BYTES (64u * 1024)	 /* that has no suffix */
 #define READING_MAX_BYTES (1024u * 1024) /* at once */
-#define FILES_MAX 8192u			     /* looked into, in a mount's life */
+#define FILES_MAX 8192u			 /* looked into, in a mount's life */
 #define WANTED_MAX_BYTES (UINT64_C(96) * 1024 * 1024)
 #define FRESH_MAX 1024u
 
