@@ -87,7 +87,7 @@ def test_json_is_the_documented_object(rootlet, small_layout, tmp_path):
     result = json.loads(done.out)
     index = json.load(open(os.path.join(small_layout, 'index.json')))
     digest = index['manifests'][0]['digest']
-    assert list(result) == ['image', 'digest', 'manifest', 'platform', 'layers', 'fetched_bytes', 'unpacked_bytes',
+    assert list(result) == ['image', 'digest', 'manifest', 'platform', 'layers', 'fetched_bytes', 'cached_layers', 'unpacked_bytes',
                             'files', 'skipped_devices', 'dropped_xattrs', 'failed_xattrs', 'failed_owners',
                             'trailing_layers', 'seconds']
     assert result['image'] == 'oci:%s:latest' % small_layout

@@ -192,6 +192,16 @@ def test_stat_and_statfs(edge):
     assert fs.f_files >= 400 and fs.f_namemax == 255 and fs.f_bavail == fs.f_bfree == 0
 
 
+@pytest.mark.parametrize('tag', ['edge-sparse', 'odd-gnusparse'])
+def test_holes_take_no_blocks(lab, eager, edge_layout, tag):
+    image = 'oci:%s:%s' % (edge_layout, tag)
+    true, mount = eager(image) / 'sparse', lab.mount(image).path / 'sparse'
+    for name in os.listdir(true):
+        a, b = os.stat(true / name), os.stat(mount / name)
+        assert a.st_size == b.st_size and b.st_blocks <= a.st_blocks < a.st_size / 512, name
+        assert (a.st_blocks == 0) == (b.st_blocks == 0), name
+
+
 def test_it_is_read_only(edge, lab):
     for act in (lambda: (edge / 'new').write_text('x'), lambda: os.unlink(edge / 'etc/passwd'),
                 lambda: os.chmod(edge / 'etc/passwd', 0o600), lambda: open(edge / 'etc/passwd', 'r+')):

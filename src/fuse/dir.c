@@ -29,7 +29,7 @@ static bool add(struct listing *listing, const char *name, uint32_t number, uint
 		.attr_timeout = FS_FOREVER_SECONDS,
 		.entry_timeout = FS_FOREVER_SECONDS,
 	};
-	fs_fill_attributes(&entry.attr, inode, number);
+	fs_fill_attributes(fs_of(listing->req), &entry.attr, inode, number);
 	if (listing->plus) {
 		/* 0: this is not a lookup, there is nothing to remember of "." and ".." */
 		entry.ino = next > DOTS ? number : ROOTFS_NONE;

@@ -25,7 +25,8 @@ static inline void fs_count(_Atomic uint64_t *counter)
 	atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
-void fs_fill_attributes(struct stat *out, const struct rootfs_inode *inode, uint64_t number);
+void fs_fill_attributes(const struct fs *fs, struct stat *out, const struct rootfs_inode *inode,
+			uint64_t number);
 
 void fs_readdir(fuse_req_t req, fuse_ino_t number, size_t size, off_t offset,
 		struct fuse_file_info *file);

@@ -97,7 +97,16 @@ static void agree(void *userdata, struct fuse_conn_info *conn)
 	conn->congestion_threshold = BACKGROUND_CONGESTED;
 }
 
-void fs_fill_attributes(struct stat *out, const struct rootfs_inode *inode, uint64_t number)
+static blkcnt_t blocks_of(const struct fs *fs, const struct rootfs_inode *inode)
+{
+	uint64_t bytes = inode->size;
+	if (S_ISREG(inode->mode) && bytes > 0)
+		bytes = lazy_stored_bytes(fs->lazy, inode);
+	return (blkcnt_t)(bytes / 512 + (bytes % 512 != 0));
+}
+
+void fs_fill_attributes(const struct fs *fs, struct stat *out, const struct rootfs_inode *inode,
+			uint64_t number)
 {
 	struct timespec time = { .tv_sec = inode->mtime_s, .tv_nsec = inode->mtime_ns };
 	*out = (struct stat){
@@ -108,7 +117,7 @@ void fs_fill_attributes(struct stat *out, const struct rootfs_inode *inode, uint
 		.st_gid = inode->gid,
 		.st_size = (off_t)inode->size,
 		.st_blksize = BLOCK_BYTES,
-		.st_blocks = (blkcnt_t)(inode->size / 512 + (inode->size % 512 != 0)),
+		.st_blocks = blocks_of(fs, inode),
 		.st_mtim = time,
 		.st_atim = time,
 		.st_ctim = time,
@@ -135,7 +144,7 @@ static void lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		.entry_timeout = FS_FOREVER_SECONDS,
 	};
 	if (number != ROOTFS_NONE)
-		fs_fill_attributes(&entry.attr, rootfs_inode(rootfs, number), number);
+		fs_fill_attributes(fs, &entry.attr, rootfs_inode(rootfs, number), number);
 	(void)fuse_reply_entry(req, &entry);
 }
 
@@ -149,7 +158,7 @@ static void getattr(fuse_req_t req, fuse_ino_t number, struct fuse_file_info *fi
 		return;
 	}
 	struct stat st;
-	fs_fill_attributes(&st, inode, number);
+	fs_fill_attributes(fs_of(req), &st, inode, number);
 	(void)fuse_reply_attr(req, &st, FS_FOREVER_SECONDS);
 }
 

@@ -1,7 +1,8 @@
 /*
  * A request grows from the span that leads it: back to the head of its unit (which must be decoded
  * anyway), back over units that are wanted and near, then forward, over wanted spans up to the
- * request's limit, over merely missing ones up to its target.  Whatever a table says, begins of
+ * request's limit, over merely missing ones up to its target, and over what the same bytes hold
+ * anyway.  Whatever a table says, begins of
  * units rise within a request and overlap by a byte at most, so that one decoder at a time does.
  */
 #include "image/fetch-plan.h"
@@ -147,6 +148,23 @@ static void extend_forward(struct fetch_plan *plan, const struct fetch_plan_quer
 	}
 }
 
+/* What the bytes of the last unit bring besides: it would take the same bytes once more. */
+static void finish_unit(struct fetch_plan *plan, const struct fetch_plan_query *query)
+{
+	const struct table *table = query->table;
+	uint32_t count = table_span_count(table);
+	uint64_t decoded = 0;
+	for (uint32_t at = plan->last + 1; at < count; at++) {
+		const struct table_span *span = table_span(table, at);
+		decoded += span->stream_size;
+		if (!fetch_plan_same_unit(table_span(table, at - 1), span) ||
+		    end_of(span) > plan->end || decoded > AROUND_DECODED_MAX_BYTES)
+			return;
+		if (query->state(query->arg, at) != FETCH_PLAN_PASS)
+			plan->last = at;
+	}
+}
+
 void fetch_plan_make(struct fetch_plan *out, const struct fetch_plan_query *query, uint32_t lead,
 		     const struct fetch_plan_limits *limits)
 {
@@ -155,4 +173,5 @@ void fetch_plan_make(struct fetch_plan *out, const struct fetch_plan_query *quer
 	*out = (struct fetch_plan){ head, lead, unit.begin, unit.end };
 	extend_back(out, query, limits);
 	extend_forward(out, query, lead, limits);
+	finish_unit(out, query);
 }

@@ -206,6 +206,17 @@ struct table *lazy_table(const struct lazy *lazy, size_t layer)
 	return lazy->layers[lazy->of_layer[layer]].table;
 }
 
+uint64_t lazy_stored_bytes(const struct lazy *lazy, const struct rootfs_inode *file)
+{
+	uint32_t count = 0;
+	uint64_t sum = 0;
+	const struct table *table = lazy->layers[lazy->of_layer[file->layer]].table;
+	const struct table_extent *extents = table_extents(table, file->a, &count);
+	for (uint32_t i = 0; i < count; i++)
+		sum += extents[i].size;
+	return sum;
+}
+
 size_t lazy_layer_count(const struct lazy *lazy)
 {
 	return lazy->image->manifest.layer_count;

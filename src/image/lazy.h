@@ -63,6 +63,9 @@ const struct rootfs *lazy_rootfs(const struct lazy *lazy);
 /* The table of layer LAYER of the image (0 .. lazy_layer_count - 1); borrowed, only to be read. */
 struct table *lazy_table(const struct lazy *lazy, size_t layer);
 
+/* Bytes of a regular file of the tree that are not in holes. */
+uint64_t lazy_stored_bytes(const struct lazy *lazy, const struct rootfs_inode *file);
+
 /*
  * Up to SIZE bytes of regular file INODE from OFFSET (fewer only at its end, *got).  Holes are
  * zeros.  Blocks up to read_timeout_ms.

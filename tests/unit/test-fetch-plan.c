@@ -85,9 +85,11 @@ static void test_plans(void **state)
 		{ "oooo", "w---", 0, 0, 299, 8192, 0, 1, 0, 200 },
 		/* never over what is there */
 		{ "oooo", "w.--", 0, 512, 8192, 8192, 0, 0, 0, 100 },
-		/* a unit begins at its head, and its rest costs nothing */
-		{ "o===", "--w-", 2, 0, 0, 8192, 0, 2, 0, 100 },
+		/* a unit begins at its head, and its rest, where it is missing, costs nothing */
+		{ "o===", "--w-", 2, 0, 0, 8192, 0, 3, 0, 100 },
 		{ "o===", "--w-", 2, 0, 100, 8192, 0, 3, 0, 100 },
+		{ "o===", "--w.", 2, 0, 0, 8192, 0, 2, 0, 100 },
+		{ "o===", "w.-.", 0, 0, 0, 8192, 0, 2, 0, 100 },
 		{ "o=o=", "---w", 3, 0, 0, 8192, 2, 3, 100, 200 },
 		{ "o=o=", "w-.w", 3, 0, 0, 8192, 0, 3, 0, 200 },
 		/* sharing a byte is fine, more is not */
