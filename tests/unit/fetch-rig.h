@@ -337,7 +337,9 @@ static inline void rig_free(struct rig *rig)
 	cache_spans_free(rig->spans);
 	cache_free(rig->cache);
 	rig_layer_release(&rig->layer);
-	IGNORE(io_remove_tree(AT_FDCWD, rig->path, NULL));
+	auto_close int parent = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (io_remove_tree(parent, rig->path + strlen("/tmp/"), NULL) < 0)
+		abort();
 	pthread_mutex_destroy(&rig->fake.mutex);
 	pthread_mutex_destroy(&rig->mutex);
 	free(rig);
