@@ -93,6 +93,15 @@ class Mount:
     def layers(self):
         return self.status()['layers']
 
+    def present(self):
+        """How many spans the cache has."""
+        return sum(layer['spans_present'] for layer in self.layers())
+
+    def cost(self):
+        """(requests, cache misses) so far."""
+        total = self.status()['total']
+        return total['requests'], total['cache_misses']
+
     def daemon(self, not_this=None):
         """The daemon's pid, as the supervisor's child; waits for another than NOT_THIS."""
         def one():

@@ -55,21 +55,12 @@ def image(scratch, registry):
     return where
 
 
-def present(mount):
-    return sum(layer['spans_present'] for layer in mount.layers())
-
-
-def cost(mount):
-    total = mount.status()['total']
-    return total['requests'], total['cache_misses']
-
-
 def settled(mount):
     """How many spans are here, when that has not changed for a while."""
     seen = []
 
     def quiet():
-        seen.append(present(mount))
+        seen.append(mount.present())
         return len(seen) > 5 and len(set(seen[-5:])) == 1
     wait_until('nothing more is fetched', SECONDS, quiet, 0.2)
     return seen[-1]
@@ -79,26 +70,26 @@ def test_the_first_process_is_there_before_it_begins(lab, image):
     mount = lab.mount(image, '--tls-verify=false', '--fill=off')
     # the script, the program it names, its libraries
     wanted = 2 + len(libraries())
-    wait_until('the program and its libraries are here', SECONDS, lambda: present(mount) >= wanted)
+    wait_until('the program and its libraries are here', SECONDS, lambda: mount.present() >= wanted)
     settled(mount)
-    before = cost(mount)
+    before = mount.cost()
     for name, path in libraries().items():
         assert content(mount.path / name) == content(path)
     assert content(mount.path / 'usr/bin/true') == content(TRUE)
-    assert cost(mount) == before
+    assert mount.cost() == before
 
 
 def test_a_directory_comes_with_a_file(lab, image):
     mount = lab.mount(image, '--tls-verify=false', '--fill=off')
     before = settled(mount)
     assert content(mount.path / 'a/f10') == mkimage.noise(1000, b'a10')
-    wait_until('the directory is here', SECONDS, lambda: present(mount) >= before + FILES)
+    wait_until('the directory is here', SECONDS, lambda: mount.present() >= before + FILES)
     # and not the other one, nor what is large
     assert settled(mount) <= before + FILES + 1
-    before = cost(mount)
+    before = mount.cost()
     for n in range(FILES):
         assert content(mount.path / ('a/f%02d' % n)) == mkimage.noise(1000, b'a%d' % n)
-    assert cost(mount) == before
+    assert mount.cost() == before
 
 
 def test_without_prefetch_only_what_is_read_is_fetched(lab, image):

@@ -95,26 +95,17 @@ def image(scratch, registry, files):
     return where
 
 
-def present(mount):
-    return sum(layer['spans_present'] for layer in mount.layers())
-
-
-def cost(mount):
-    total = mount.status()['total']
-    return total['requests'], total['cache_misses']
-
-
 def check(lab, image, files, start, wanted):
     """Reading START brings all that is WANTED, and no more."""
     mount = lab.mount(image, '--tls-verify=false', '--fill=off')
     assert (mount.path / start).read_bytes() == files[start]
     count = 1 + len(wanted)
-    wait_until('%d files are here' % count, SECONDS, lambda: present(mount) >= count, 0.1)
-    before = cost(mount)
+    wait_until('%d files are here' % count, SECONDS, lambda: mount.present() >= count, 0.1)
+    before = mount.cost()
     for name in wanted:
         assert (mount.path / name).read_bytes() == files[name], name
-    assert cost(mount) == before
-    assert present(mount) == count
+    assert mount.cost() == before
+    assert mount.present() == count
 
 
 def test_what_a_python_script_imports_comes_with_it(lab, image, files):
