@@ -60,6 +60,7 @@ struct whole {
 	struct input *input;  /* borrowed */
 	struct stream *below; /* owned; NULL before the first piece */
 	uint64_t offset, left;
+	bool failed; /* it is not asked again: who is below has tried as often as is good */
 };
 
 static int whole_open(struct whole *w, struct err *err)
@@ -79,6 +80,7 @@ static int whole_next(struct stream *stream, const void **data, size_t *size, st
 	int r = w->below ? 0 : whole_open(w, err);
 	if (r == 0)
 		r = stream_next(w->below, data, size, err);
+	w->failed = r < 0;
 	if (r < 0)
 		return r;
 	if (*size > w->left || (*size == 0 && w->left > 0))
@@ -92,7 +94,7 @@ static void take_rest(struct whole *w)
 {
 	const void *data;
 	size_t size = 1;
-	while (w->below && w->left <= REST_MAX_BYTES && size > 0)
+	while (w->below && !w->failed && w->left <= REST_MAX_BYTES && size > 0)
 		if (whole_next(&w->base, &data, &size, NULL) < 0)
 			return;
 }

@@ -109,12 +109,59 @@ static void test_who_cannot_stream_is_read(void **state)
 	}
 }
 
+struct breaking {
+	struct stream base;
+	unsigned calls;
+};
+
+static int breaking_next(struct stream *stream, const void **data, size_t *size, struct err *err)
+{
+	(void)data;
+	(void)size;
+	((struct breaking *)stream)->calls++;
+	return err_set(err, EAGAIN, "the way is broken");
+}
+
+static void breaking_free(struct stream *stream)
+{
+	(void)stream;
+}
+
+static struct breaking breaking;
+
+static int open_breaking(struct input *input, uint64_t offset, uint64_t size, struct stream **out,
+			 struct err *err)
+{
+	static const struct stream_ops ops = { .next = breaking_next, .free = breaking_free };
+	(void)input;
+	(void)offset;
+	(void)size;
+	(void)err;
+	breaking = (struct breaking){ .base = { &ops } };
+	*out = &breaking.base;
+	return 0;
+}
+
+/* What is below has tried often enough: the end asks for nothing more. */
+static void test_a_broken_way_is_tried_once(void **state)
+{
+	(void)state;
+	static const struct input_ops ops = { .read = source_read,
+					      .free = source_free,
+					      .stream = open_breaking };
+	struct source s = { .base = { &ops, strlen(TEXT) } };
+	auto_free char *text = NULL;
+	assert_int_equal(read_whole(&s, &text, NULL), -EAGAIN);
+	assert_int_equal(breaking.calls, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bytes_come_once),
 		cmocka_unit_test(test_a_wrong_end_is_none),
 		cmocka_unit_test(test_who_cannot_stream_is_read),
+		cmocka_unit_test(test_a_broken_way_is_tried_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
